@@ -1,0 +1,50 @@
+# Two commands matter: `make run` serves a demo event, `make test` runs the whole test suite.
+# Each sets up what it needs in .venv, from requirements locked with hashes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install run test lint format loadtest bench lock clean
+
+install: $(VENV)/.run
+run: $(VENV)/.run
+	$(BIN)/soldout serve --demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+loadtest: $(VENV)/.dev
+	$(BIN)/python -m loadtest $(ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m loadtest.bench $(ARGS)
+
+lock:  # needs uv; writes the hashes anew after a change to requirements/*.in
+	cd requirements && for name in run dev; do \
+	    uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
+	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info reports
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@

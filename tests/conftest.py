@@ -1,0 +1,16 @@
+"""Fixtures that every kind of test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import Soldout, serving
+
+
+@pytest.fixture(scope="module")
+def soldout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
+    """A running service, shared by the tests of one file; each test uses events of its own."""
+    with serving(tmp_path_factory.mktemp("soldout") / "data") as service:
+        yield service

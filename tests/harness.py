@@ -1,0 +1,192 @@
+"""A real `soldout serve` for tests: started on a free port in a data directory of its own, ended by process id."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ADMIN_KEY = "test-admin-key-0123456789abcdef"
+START_SECONDS = 20
+STOP_SECONDS = 30
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until `condition()` is true; fail with `what` after `seconds`."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids whose parent is `pid`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def title_of(pid: int) -> str:
+    """Return a process's title as `ps` shows it."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Soldout:
+    """One `soldout serve`: its address, its admin key, its processes."""
+
+    def __init__(self, data_dir: Path, port: int | None = None, **settings: object) -> None:
+        self.data_dir = data_dir
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.admin_key = ADMIN_KEY
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("SOLDOUT_")},
+            "SOLDOUT_BIND": f"127.0.0.1:{self.port}",
+            "SOLDOUT_DATA_DIR": str(data_dir),
+            "SOLDOUT_ADMIN_KEY": self.admin_key,
+            **{f"SOLDOUT_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.log_path = data_dir.parent / f"serve-{self.port}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> Soldout:
+        """Start the service and wait until it is ready."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve"], env=self.env, stdout=log, stderr=log
+            )
+        wait_until(lambda: self.ready() or self.process.poll() is not None, START_SECONDS, self.log())  # type: ignore[union-attr]
+        assert self.process.poll() is None, self.log()
+        return self
+
+    def ready(self) -> bool:
+        """Say whether `/readyz` answers 200."""
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def log(self) -> str:
+        """Return what the service has printed so far."""
+        return self.log_path.read_text() if self.log_path.exists() else "(no log)"
+
+    def terminate(self) -> int:
+        """Ask the service to drain (SIGTERM) and return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """Kill the supervisor without warning (SIGKILL)."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def family(self) -> dict[str, list[int]]:
+        """Return the process ids below the supervisor by role: `worker`, `gunicorn`, `web`."""
+        roles: dict[str, list[int]] = {"worker": [], "gunicorn": [], "web": []}
+        for pid in children_of(self.pid):
+            title = title_of(pid)
+            if title.startswith("soldout: worker"):
+                roles["worker"].append(pid)
+            elif title.startswith("soldout: gunicorn"):
+                roles["gunicorn"].append(pid)
+                roles["web"] += [
+                    p for p in children_of(pid) if title_of(p).startswith("soldout: web")
+                ]
+        return roles
+
+    def admin(self, method: str, path: str, body: object = None) -> requests.Response:
+        """Send one request of the administration."""
+        return requests.request(
+            method,
+            self.url + path,
+            data=None if body is None else json.dumps(body),
+            headers={
+                "Authorization": f"Bearer {self.admin_key}",
+                "Content-Type": "application/json",
+            },
+            timeout=30,
+        )
+
+    def put_event(self, event: str, **body: object) -> dict[str, Any]:
+        """Create or change an event and return it."""
+        answer = self.admin("PUT", f"/events/{event}", body)
+        assert answer.status_code in (200, 201), answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def audit(self, event: str) -> dict[str, Any]:
+        """Return the event's audit, which must find it consistent."""
+        answer = self.admin("GET", f"/events/{event}/audit")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        assert found["consistent"], found
+        return found
+
+    def buy(
+        self, event: str, quantity: int = 1, key: str | None = None, **more: object
+    ) -> requests.Response:
+        """Post one purchase, under a key of its own unless one is given."""
+        return requests.post(
+            f"{self.url}/buy",
+            json={"event": event, "quantity": quantity, **more},
+            headers={"Idempotency-Key": key or secrets.token_hex(16)},
+            timeout=40,
+        )
+
+
+@contextmanager
+def serving(data_dir: Path, **settings: object) -> Iterator[Soldout]:
+    """Start a service for the length of a `with` block; whatever happens, nothing is left running."""
+    service = Soldout(data_dir, **settings)
+    try:
+        yield service.start()
+    finally:
+        if service.process is not None and service.process.poll() is None:
+            try:
+                service.terminate()
+            except subprocess.TimeoutExpired:
+                service.kill()
