@@ -1,0 +1,1 @@
+"""The load test that decides right or wrong, the benchmark, and the rivals both run against."""

@@ -1,0 +1,113 @@
+"""Starts the programs under test, each on a free port of 127.0.0.1, and ends them by process id.
+
+In: a command and a path that answers 200 when it is ready. Out: a `Server` for a `with` block.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+READY_SECONDS = 20  # `serve` promises 2; a busy machine starts Python slowly
+STOP_SECONDS = 40  # a drain may wait for purchases whose deadline is 30 s away
+POLL_SECONDS = 0.05
+
+LOOPBACK = "127.0.0.1"
+
+
+class NotReadyError(RuntimeError):
+    """A server ended, or did not answer, before it was ready; the text is the end of its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A program under test that listens: where, and which process to ask for its end."""
+
+    url: str
+    pid: int
+    admin_key: str = ""
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def soldout(**settings: object) -> Iterator[Server]:
+    """Serve soldout from an empty data directory; `settings` become its `SOLDOUT_` variables."""
+    port, admin_key = free_port(), secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="soldout-") as data_dir:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SOLDOUT_")}
+        own = {"bind": f"{LOOPBACK}:{port}", "data_dir": data_dir, "admin_key": admin_key}
+        environment = inherited | {
+            f"SOLDOUT_{k.upper()}": str(v) for k, v in (own | settings).items()
+        }
+        with running(
+            [sys.executable, "-m", "service", "serve"], port, "/readyz", environment
+        ) as pid:
+            yield Server(f"http://{LOOPBACK}:{port}", pid, admin_key)
+
+
+@contextmanager
+def peer(name: str, *arguments: str) -> Iterator[Server]:
+    """Serve one of `loadtest/peers`, which is ready as soon as it tells what remains."""
+    port = free_port()
+    command = [sys.executable, "-m", f"loadtest.peers.{name}", "--port", str(port), *arguments]
+    with running(command, port, "/remaining") as pid:
+        yield Server(f"http://{LOOPBACK}:{port}", pid)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], port: int, ready_path: str, environment: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Run a server and yield its process id once it is ready; whatever happens, end it."""
+    with tempfile.TemporaryDirectory(prefix="soldout-log-") as log_dir:
+        log_path = Path(log_dir, "log")
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            _wait_until_ready(process, f"http://{LOOPBACK}:{port}{ready_path}", log_path)
+            yield process.pid
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """Ask a process to end (SIGTERM), insist after a while (SIGKILL); return its exit status."""
+    process.terminate()
+    try:
+        return process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
+    limit = time.monotonic() + READY_SECONDS
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > limit:
+            raise NotReadyError(f"{url} did not become ready:\n{log_path.read_text()[-2000:]}")
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always http to 127.0.0.1
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
