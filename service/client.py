@@ -214,9 +214,7 @@ class Refused(ClientError):  # noqa: N818 - it says what happened, as the contra
     def __init__(
         self, problem: dict[str, Any], status_code: int, retry_after_seconds: float | None = None
     ) -> None:
-        super().__init__(
-            str(problem.get("detail") or problem.get("title") or f"HTTP {status_code}")
-        )
+        super().__init__(_detail(problem))
         self.problem = problem
         self.status_code = status_code
         self.retry_after_seconds = retry_after_seconds
@@ -246,7 +244,7 @@ class NotOnSale(Refused):
     @property
     def event_status(self) -> str:
         """`scheduled`, `paused` or `closed`."""
-        return str(self.problem.get("event_status", ""))
+        return str(self.problem.get("status", ""))
 
     @property
     def opens_at(self) -> datetime | None:
@@ -359,8 +357,7 @@ class UnexpectedAnswer(ClientError):  # noqa: N818 - it says what happened, as t
 
 _REFUSALS = {refusal.slug: refusal for refusal in Refused.__subclasses__()}
 _REFUSALS_BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden}
-# A proxy's words for "the service behind me did not answer" are as good as the service's own 503.
-_UNAVAILABLE_STATUSES = {502, 503, 504}
+_GATEWAY_STATUSES = {502, 503, 504}  # a proxy's words for "the service behind me does not answer"
 _LOST = (
     requests.ConnectionError,
     requests.Timeout,
@@ -469,8 +466,8 @@ class Client:
     """A client of one soldout service, which keeps its connections; use it in a `with` block.
 
     `timeout_seconds` bounds the silence of the service within one attempt, beyond the wait that a
-    purchase asked for. Lost connections, timeouts, and 502, 503 and 504 are tried again, refusals
-    never; no attempt starts after `patience_seconds`, and 0 makes it a single one. All that this
+    purchase asked for. Lost connections, timeouts, faults of the service and gateway errors of a
+    proxy are tried again, refusals never; no attempt starts after `patience_seconds`, and 0 makes it a single one. All that this
     client sends is safe to repeat: purchases by their key, everything else by its nature.
 
     One client for each thread: `requests` does not promise that a session can be shared. Making a
@@ -759,10 +756,11 @@ def _failure(answer: requests.Response) -> ClientError:
     """Return the error that an answer other than success stands for."""
     problem = _problem(answer)
     retry_after_seconds = _retry_after_seconds(answer)
-    if answer.status_code in _UNAVAILABLE_STATUSES:
-        said = problem and (problem.get("detail") or problem.get("title"))
-        return Unavailable(str(said or f"{_status_line(answer)} from a proxy"), retry_after_seconds)
-    if problem is None or not 400 <= answer.status_code < 500:
+    if problem is not None and answer.status_code >= 500:
+        return Unavailable(_detail(problem), retry_after_seconds)
+    if answer.status_code in _GATEWAY_STATUSES:
+        return Unavailable(f"{_status_line(answer)} from a proxy", retry_after_seconds)
+    if problem is None:
         return UnexpectedAnswer(answer, "is not an answer of soldout's; is the address right?")
     slug = str(problem.get("type", "")).rpartition("/")[2]
     kind = _REFUSALS.get(slug) or _REFUSALS_BY_STATUS.get(answer.status_code, Refused)
@@ -777,6 +775,10 @@ def _problem(answer: requests.Response) -> dict[str, Any] | None:
         return msgspec.json.decode(answer.content, type=dict[str, Any])
     except msgspec.DecodeError:
         return None
+
+
+def _detail(problem: dict[str, Any]) -> str:
+    return str(problem.get("detail") or problem.get("title") or problem.get("type"))
 
 
 def _status_line(answer: requests.Response) -> str:

@@ -1,1 +1,46 @@
-"""The side that owns the stock: the rules, the ledgers, the lock, the hand-off, the pool."""
+"""How commands reach the workers and outcomes come back: what each end must do.
+
+Commands travel in frames. An outcome is sent only after its batch is durable; a frame without an
+answer may be sent again, to any worker, because a key sells once.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from workers.domain import Command, Outcome
+
+encode = msgspec.msgpack.Encoder().encode
+decode_commands = msgspec.msgpack.Decoder(list[Command]).decode
+decode_outcomes = msgspec.msgpack.Decoder(list[Outcome]).decode
+
+
+class Inbox(Protocol):
+    """A worker's end. Whatever was taken must be answered, in one call, before more is taken."""
+
+    def take(self, limit: int, wait_seconds: float) -> list[Command]:
+        """Wait for commands; return up to `limit`, or none if the time is over."""
+
+    def take_waiting(self, limit: int) -> list[Command]:
+        """Return up to `limit` further commands that are there already."""
+
+    def answer(self, outcomes: list[Outcome]) -> None:
+        """Send the outcome of every command taken, in the order they were taken."""
+
+    def close(self) -> None:
+        """Take no more; who waits will turn to another worker."""
+
+
+class Lane(Protocol):
+    """The web's end of one way to a worker; one frame is under way at a time. Raises OSError."""
+
+    def connect(self) -> None:
+        """Reach the worker."""
+
+    def exchange(self, commands: list[Command]) -> list[Outcome]:
+        """Send one frame and wait for its answer: an outcome for each command, in order."""
+
+    def close(self) -> None:
+        """Let go of the worker."""

@@ -1,0 +1,202 @@
+"""The administration: events put, switched and audited, orders found, listed and cancelled, workers seen."""
+
+from __future__ import annotations
+
+import csv
+import hmac
+import io
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any, Final
+
+import gevent
+from flask import Blueprint, Response, request
+
+from service import wire
+from service.desk import Desk
+from service.keys import order_id, read_key
+from service.problems import Problem
+from workers.audit import audit
+from workers.domain import (
+    CancelOrder,
+    Cancelled,
+    Command,
+    Order,
+    Outcome,
+    Stored,
+    Switch,
+    SwitchEvent,
+    UnknownOrder,
+)
+from workers.hearts import Hearts
+from workers.ledgers import LedgerReader
+
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+SWITCHES: Final[dict[str, Switch]] = {"pause": "paused", "resume": "open", "close": "closed"}
+HASHED_KEY_PREFIX: Final = "sha256:"
+NOT_STORED: Final = {"Cache-Control": "no-store"}
+
+
+class Keys:
+    """The administration's keys, kept as SHA-256: they are long and random, so no slow hash is needed."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self._digests = [_digest(key) for key in keys]
+
+    def check(self, authorization: str | None) -> None:
+        """Let a request pass that carries one of the keys. Raises Problem (401, 403)."""
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise Problem(
+                "unauthorized",
+                "Send Authorization: Bearer <key>.",
+                {"WWW-Authenticate": 'Bearer realm="soldout"'},
+            )
+        given = sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
+        # All are compared, so that the time taken tells nothing of which.
+        if not any([hmac.compare_digest(given, digest) for digest in self._digests]):
+            raise Problem(
+                "forbidden",
+                "This is not a key of this service.",
+                {"WWW-Authenticate": 'Bearer realm="soldout", error="invalid_token"'},
+            )
+
+
+def _digest(key: str) -> bytes:
+    if key.startswith(HASHED_KEY_PREFIX):
+        return bytes.fromhex(key.removeprefix(HASHED_KEY_PREFIX))
+    return sha256(key.encode()).digest()
+
+
+def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host: str) -> Blueprint:
+    """Return the routes of the administration; every one of them asks for a key."""
+    routes = Blueprint("admin", __name__)
+
+    @routes.before_request
+    def authorize() -> None:
+        keys.check(request.headers.get("Authorization"))
+
+    def settled(command: Command, wanted: type[Any]) -> Any:
+        outcome = desk.settle(command)
+        if isinstance(outcome, wanted):
+            return outcome
+        raise _to_problem(outcome)
+
+    def existing(event_id: str) -> None:
+        if reader.event(event_id) is None:
+            raise Problem("unknown-event", f"There is no event {event_id}.")
+
+    @routes.put("/events/<event_id>")
+    def put_event(event_id: str) -> Response:
+        stored = settled(wire.read_event(request, event_id, desk.deadline_ms()), Stored)
+        headers = {"Location": f"/events/{event_id}"}
+        return wire.answer(wire.view_event(stored.event), 201 if stored.created else 200, headers)
+
+    @routes.post("/events/<event_id>/<any(pause, resume, close):action>")
+    def switch_event(event_id: str, action: str) -> Response:
+        command = SwitchEvent(desk.deadline_ms(), event_id, SWITCHES[action])
+        return wire.answer(wire.view_event(settled(command, Stored).event))
+
+    @routes.post("/orders/<uuid:wanted>/cancel")
+    def cancel_order(wanted: object) -> Response:
+        cancelled = settled(CancelOrder(desk.deadline_ms(), str(wanted)), Cancelled)
+        return wire.answer(wire.view_order(cancelled.order), headers=NOT_STORED)
+
+    @routes.get("/orders")
+    def find_order() -> Response:
+        if "key" not in request.args:
+            raise wire.invalid("key", "required: GET /orders?key=<idempotency key>")
+        order = reader.order(order_id(reader.secret, read_key(request.args["key"])))
+        if order is None:
+            raise Problem("not-settled", "No order was sold under this key, or not yet.")
+        return wire.answer(wire.view_order(order), headers=NOT_STORED)
+
+    @routes.get("/events/<event_id>/orders")
+    def list_orders(event_id: str) -> Response:
+        existing(event_id)
+        if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
+            headers = {"Content-Disposition": f'attachment; filename="{event_id}-orders.csv"'}
+            rows = _csv(_all_orders(reader, event_id))
+            return Response(rows, content_type="text/csv; charset=utf-8", headers=headers)
+        after, limit = _number("after", 0), _number("limit", PAGE_DEFAULT)
+        limit = min(max(limit, 1), PAGE_MAX)
+        orders = reader.orders(event_id, after, limit + 1)
+        headers = dict(NOT_STORED)
+        if len(orders) > limit:
+            orders.pop()
+            following = f"/events/{event_id}/orders?after={orders[-1].entry}&limit={limit}"
+            headers["Link"] = f'<{following}>; rel="next"'
+        return wire.answer({"orders": [wire.view_order(o) for o in orders]}, headers=headers)
+
+    @routes.get("/events/<event_id>/audit")
+    def audit_event(event_id: str) -> Response:
+        found = audit(reader, event_id, pause=lambda: gevent.sleep(0))
+        if found is None:
+            raise Problem("unknown-event", f"There is no event {event_id}.")
+        return wire.answer(found, headers=NOT_STORED)
+
+    @routes.get("/workers")
+    def list_workers() -> Response:
+        workers = [
+            {
+                "worker": pulse.worker,
+                "host": host,
+                "pid": pulse.pid,
+                "since": wire.to_rfc3339(pulse.started_ms),
+                "last_heartbeat": wire.to_rfc3339(pulse.beat_ms),
+                "phase": pulse.phase.name.lower(),
+                "batches": pulse.batches,
+                "purchases": pulse.purchases,
+            }
+            for pulse in hearts.pulses()
+        ]
+        return wire.answer({"workers": workers}, headers=NOT_STORED)
+
+    return routes
+
+
+def _to_problem(outcome: Outcome | None) -> Problem:
+    if outcome is None:
+        return Problem("unavailable", "Not settled yet; the same request is safe to send again.")
+    if isinstance(outcome, UnknownOrder):
+        return Problem("not-found", "No order has this id.")
+    return wire.to_problem(outcome)  # type: ignore[arg-type]  # what was wanted is handled before
+
+
+def _number(name: str, default: int) -> int:
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise wire.invalid(name, "a whole number, not negative")
+    return int(text)
+
+
+def _all_orders(reader: LedgerReader, event_id: str) -> Iterator[list[Order]]:
+    after = 0
+    while page := reader.orders(event_id, after, PAGE_DEFAULT):
+        yield page
+        after = page[-1].entry
+        gevent.sleep(0)  # a long export lets everybody else pass
+
+
+def _csv(pages: Iterator[list[Order]]) -> Iterator[str]:
+    columns = ["id", "status", "sold_at", "buyer", "ticket_type", "number", "code", "currency"]
+    yield _csv_lines([columns])
+    for page in pages:
+        yield _csv_lines(
+            [order.id, order.status, order.sold_at, _plain(order.buyer or ""), t.ticket_type]
+            + [str(t.number), t.code, order.total.currency]
+            for order in map(wire.view_order, page)
+            for t in order.tickets
+        )
+
+
+def _csv_lines(rows: Any) -> str:
+    lines = io.StringIO()
+    csv.writer(lines).writerows(rows)
+    return lines.getvalue()
+
+
+def _plain(text: str) -> str:
+    """Keep a spreadsheet from taking what a buyer wrote for a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

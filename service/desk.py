@@ -1,0 +1,31 @@
+"""The desk: where routes hand a command over and wait for its outcome, each for as long as it may."""
+
+from __future__ import annotations
+
+from workers.domain import Command, Outcome
+from workers.handoffs.courier import Courier
+from workers.hearts import clock_ms, wall_ms
+from workers.settings import Settings
+
+
+class Desk:
+    """Deadlines and waits of one web process, by the settings."""
+
+    def __init__(self, settings: Settings, courier: Courier) -> None:
+        self._courier = courier
+        self._wait_seconds = settings.wait_seconds
+        self._deadline_ms = round(settings.deadline_seconds * 1000)
+        self.wait_max_seconds = settings.deadline_seconds
+
+    def deadline_ms(self) -> int:
+        """Return when a command that arrives now can no longer be settled, by the monotonic clock."""
+        return clock_ms() + self._deadline_ms
+
+    def expires_at_ms(self, command: Command) -> int:
+        """Return a command's deadline by the wall clock."""
+        return wall_ms() + command.deadline_ms - clock_ms()
+
+    def settle(self, command: Command, wait_seconds: float | None = None) -> Outcome | None:
+        """Hand a command over and wait; None if it is not settled yet. Raises Overloaded."""
+        receipt = self._courier.hand_over(command)
+        return receipt.wait(self._wait_seconds if wait_seconds is None else wait_seconds)

@@ -1,0 +1,46 @@
+"""gunicorn's settings for the web processes; gunicorn reads this file, and calls its hooks."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from workers.processes import end_with_parent, set_title
+from workers.settings import read_settings
+
+_settings = read_settings(os.environ)
+
+bind = _settings.bind
+workers = _settings.web_processes
+worker_class = "gevent"
+# Whoever is told "overloaded" needs a connection too, and so does whoever only looks.
+worker_connections = 2 * _settings.max_in_flight + 1_000
+backlog = 4_096  # a flash crowd connects within one second; the kernel cuts it to somaxconn
+timeout = 30  # only a heartbeat of the process with gevent; deadlines of purchases are ours
+graceful_timeout = int(_settings.deadline_seconds) + 5  # whatever was accepted gets its answer
+keepalive = 5  # longer than a buyer's second click, short enough for a drain
+control_socket_disable = True  # it needs a writable home
+forwarded_allow_ips = "127.0.0.1,::1"
+proc_name = "soldout"
+loglevel = "warning"
+errorlog = "-"
+limit_request_line = 4_094
+limit_request_fields = 64
+limit_request_field_size = 8_190
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give each web process the lowest free number, and the arbiter our title over gunicorn's own."""
+    set_title("gunicorn")
+    taken = {other.soldout_number for other in server.WORKERS.values()}
+    worker.soldout_number = min(n for n in range(1, len(taken) + 2) if n not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """End with the arbiter, however it ends."""
+    end_with_parent(server.pid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Name the web process."""
+    set_title(f"web {worker.soldout_number}")

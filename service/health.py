@@ -1,0 +1,65 @@
+"""For whoever watches the service: `GET /healthz` (this process lives), `GET /readyz` (it can sell)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Response
+
+from service import wire
+from service.desk import Desk
+from service.problems import Problem
+from workers.domain import Probe, Probed, Unsettled
+from workers.errors import Overloaded
+from workers.hearts import clock_ms
+
+PROBE_SECONDS: Final = 1.0  # a service that needs longer for nothing is not ready
+SAME_ANSWER_MS: Final = (
+    250  # a probe is a real write with a real fsync: who asks often gets the last one
+)
+
+
+class Readiness:
+    """The last probe of workers and ledger."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._reasons: list[str] = []
+        self._asked_ms = -SAME_ANSWER_MS
+
+    def reasons(self) -> list[str]:
+        """Return why no purchase could be made now; nothing if one could."""
+        if clock_ms() - self._asked_ms >= SAME_ANSWER_MS:
+            self._reasons = self._probe()
+            self._asked_ms = clock_ms()
+        return self._reasons
+
+    def _probe(self) -> list[str]:
+        try:
+            outcome = self._desk.settle(
+                Probe(clock_ms() + round(PROBE_SECONDS * 1000)), PROBE_SECONDS
+            )
+        except Overloaded as fault:
+            return [str(fault)]
+        if isinstance(outcome, Probed):
+            return []
+        if isinstance(outcome, Unsettled):
+            return ["the ledger cannot be written"]
+        return [f"no worker answered within {PROBE_SECONDS:g} s"]
+
+
+def blueprint(readiness: Readiness) -> Blueprint:
+    """Return the routes of whoever watches."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return wire.answer({"status": "alive"})
+
+    @routes.get("/readyz")
+    def readyz() -> Response:
+        if reasons := readiness.reasons():
+            raise Problem("unavailable", "; ".join(reasons), reasons=reasons)
+        return wire.answer({"status": "ready"})
+
+    return routes

@@ -1,0 +1,55 @@
+"""Idempotency keys: read from a request, made for those that bring none, turned into order ids."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from hashlib import blake2b
+
+from service.problems import Problem
+
+KEY_MIN_CHARACTERS = 16  # whoever guesses a key and its body reads the order
+KEY_MAX_CHARACTERS = 255
+
+_BARE = re.compile(r"[!-~]{16,255}")  # visible ASCII
+_QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')  # RFC 9651 string, without spaces
+_UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def read_key(header: str) -> str:
+    """Return the key that an Idempotency-Key header names. Raises Problem (400)."""
+    quoted = _QUOTED.fullmatch(header)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header
+    if not _BARE.fullmatch(key):
+        raise Problem(
+            "malformed-request",
+            f"Idempotency-Key must be {KEY_MIN_CHARACTERS} to {KEY_MAX_CHARACTERS} visible ASCII"
+            " characters, bare or as a quoted string",
+        )
+    return key
+
+
+def quote_key(key: str) -> str:
+    """Write a key as the structured-field string that `read_key` reads."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", key) + '"'
+
+
+def make_key() -> str:
+    """Return a new key: a UUID of version 7 (RFC 9562), so that keys made later sort later."""
+    head = (time.time_ns() // 1_000_000).to_bytes(6, "big").hex()
+    tail = os.urandom(10).hex()
+    return f"{head[:8]}-{head[8:]}-7{tail[:3]}-{'89ab'[int(tail[3], 16) & 3]}{tail[4:7]}-{tail[8:]}"
+
+
+def order_id(secret: bytes, key: str) -> str:
+    """Return the id of the order that this key may become: the same on every host, at any time.
+
+    It cannot be guessed without the ledger's secret, nor the key be found from it. The time in a
+    key that is a UUIDv7 is kept: then new ids sort last, and the ledger's index grows at its end.
+    """
+    digest = blake2b(key.encode(), key=secret, digest_size=16, person=b"soldout order").hexdigest()
+    timed = _UUID7.fullmatch(key)
+    head, version = (timed[1] + timed[2], "7") if timed else (digest[:12], "8")
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{head[:8]}-{head[8:]}-{version}{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"

@@ -1,0 +1,87 @@
+"""How much is left: `GET /remaining`. Fresh enough for buyers, cheap enough for a crowd that reloads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from flask import Blueprint, Response
+from msgspec import Struct
+
+from service import wire
+from service.problems import Problem
+from workers.handoffs.courier import Courier
+from workers.hearts import clock_ms, wall_ms
+from workers.ledgers import LedgerReader
+
+MAX_AGE_MS: Final = 200  # the contract promises 250; the rest is for the way to the client
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Remaining(Struct):
+    """The stock of all events at one moment."""
+
+    as_of: str
+    events: list[wire.EventStock]
+
+
+class _Page(Struct, frozen=True):
+    body: bytes
+    read_ms: int
+    settled: int
+
+
+class Board:
+    """The numbers as last read: never older than MAX_AGE_MS, nor than an answer this process gave."""
+
+    def __init__(self, reader: LedgerReader, courier: Courier) -> None:
+        self._reader = reader
+        self._courier = courier
+        self._pages: dict[str, _Page] = {}
+
+    def all_events(self) -> bytes:
+        """Return `/remaining`, encoded."""
+        return self._page("", self._read_all)
+
+    def one_event(self, event_id: str) -> bytes:
+        """Return `/remaining/{event}`, encoded. Raises Problem (404)."""
+        return self._page(event_id, lambda: self._read_one(event_id))
+
+    def _page(self, name: str, read: Callable[[], bytes]) -> bytes:
+        page = self._pages.get(name)
+        now = clock_ms()
+        if page and page.settled == self._courier.settled and now - page.read_ms < MAX_AGE_MS:
+            return page.body
+        page = self._pages[name] = _Page(read(), now, self._courier.settled)
+        return page.body
+
+    def _read_all(self) -> bytes:
+        now = wall_ms()
+        events = [wire.view_stock(event, now) for event in self._reader.events()]
+        return _encode(Remaining(wire.to_rfc3339(now), events))
+
+    def _read_one(self, event_id: str) -> bytes:
+        now = wall_ms()
+        event = self._reader.event(event_id)
+        if event is None:
+            raise Problem("unknown-event", f"There is no event {event_id}.")
+        stock = wire.view_stock(event, now)
+        stock.as_of = wire.to_rfc3339(now)
+        return _encode(stock)
+
+
+def blueprint(board: Board) -> Blueprint:
+    """Return the routes of whoever wants to know how much is left."""
+    routes = Blueprint("live", __name__)
+
+    @routes.get("/remaining")
+    def index() -> Response:
+        return wire.answer(board.all_events(), headers={"Cache-Control": "no-store"})
+
+    @routes.get("/remaining/<event_id>")
+    def show(event_id: str) -> Response:
+        return wire.answer(board.one_event(event_id), headers={"Cache-Control": "no-store"})
+
+    return routes

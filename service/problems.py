@@ -1,0 +1,202 @@
+"""Every way a request can fail: its slug, status, title and a page that explains it (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from flask import Blueprint, Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from workers.errors import Overloaded, Unavailable
+
+RETRY_AFTER_SECONDS: Final = 1  # a restart of workers takes less; more would leave stock unsold
+
+
+class Kind(NamedTuple):
+    """One kind of problem, as its page tells it."""
+
+    status: int
+    title: str
+    meaning: str
+    cure: str
+
+
+_SAME_KEY = (
+    "Nothing is lost: send the same body with the same Idempotency-Key again after Retry-After"
+    " seconds. If it was sold meanwhile, you get that order; it is never sold twice."
+)
+
+KINDS: Final[dict[str, Kind]] = {
+    "malformed-request": Kind(
+        400,
+        "Malformed request",
+        "The body is not JSON, or a header cannot be read.",
+        "Correct the request; the detail says what could not be read.",
+    ),
+    "unauthorized": Kind(
+        401,
+        "Administration key needed",
+        "This belongs to the administration, and the request carries no key.",
+        "Send Authorization: Bearer followed by the administration's key.",
+    ),
+    "forbidden": Kind(
+        403,
+        "Wrong administration key",
+        "This belongs to the administration, and the key is not one of its keys.",
+        "Send a key of this service; its start prints where the key is kept.",
+    ),
+    "buyer-limit": Kind(
+        403,
+        "More than this buyer may have",
+        "The event limits tickets per buyer, over all of a buyer's orders.",
+        "Ask for fewer tickets; max_per_buyer and bought are in the answer.",
+    ),
+    "not-found": Kind(404, "Not found", "There is nothing at this address.", "Check the address."),
+    "unknown-event": Kind(
+        404, "Unknown event", "No event has this id.", "GET /events lists what is on sale."
+    ),
+    "unknown-ticket-type": Kind(
+        404,
+        "Unknown ticket type",
+        "The event has no such ticket type.",
+        "GET /events/{id} lists the event's ticket types.",
+    ),
+    "not-settled": Kind(
+        404,
+        "Not settled",
+        "No order has this id. It may still be pending; after its expires_at this answer is final.",
+        "Ask again after Retry-After seconds, or post the purchase again with the same key.",
+    ),
+    "method-not-allowed": Kind(
+        405, "Method not allowed", "The address exists, but not for this method.", "See Allow."
+    ),
+    "sold-out": Kind(
+        409,
+        "Sold out",
+        "Not enough tickets of this type remain; an order is all or nothing.",
+        "Ask for as many as remain; those held may come back. The same key may be tried again.",
+    ),
+    "not-on-sale": Kind(
+        409,
+        "Not on sale",
+        "The event has not opened yet, is paused, or is closed.",
+        "status says which; if it is scheduled, it opens at opens_at.",
+    ),
+    "capacity-committed": Kind(
+        409,
+        "Capacity is committed",
+        "More tickets are sold and held than the capacity asked for. Nothing was changed.",
+        "Ask for at least what is committed, or cancel orders first.",
+    ),
+    "too-large": Kind(
+        413, "Body too large", "The body is larger than 64 KiB.", "Send a smaller one."
+    ),
+    "unsupported-media-type": Kind(
+        415,
+        "Unsupported media type",
+        "The body is not declared as JSON.",
+        "Send Content-Type: application/json.",
+    ),
+    "invalid-request": Kind(
+        422,
+        "Invalid request",
+        "The body is well-formed, but breaks a rule.",
+        "errors says which field and why.",
+    ),
+    "key-reused": Kind(
+        422,
+        "Key reused",
+        "This Idempotency-Key already names a purchase with another body.",
+        "Use a new key for a new purchase, and the same key only to repeat one.",
+    ),
+    "internal-error": Kind(
+        500,
+        "Internal error",
+        "Something is wrong with the service. It has been logged.",
+        _SAME_KEY,
+    ),
+    "overloaded": Kind(
+        503, "Overloaded", "More purchases are under way than can be queued.", _SAME_KEY
+    ),
+    "unavailable": Kind(
+        503, "Unavailable", "The workers or the ledger cannot be reached just now.", _SAME_KEY
+    ),
+}
+_SLUGS_BY_STATUS: Final = {
+    400: "malformed-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Problem(Exception):  # noqa: N818 - the field's own word
+    """A request that fails; what it raises becomes a problem document."""
+
+    def __init__(
+        self, slug: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+    ) -> None:
+        super().__init__(detail)
+        self.slug = slug
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members
+
+    def response(self) -> Response:
+        """Return the problem document (application/problem+json)."""
+        kind = KINDS[self.slug]
+        document = {
+            "type": f"/problems/{self.slug}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail,
+            "instance": request.path,
+            **self.members,
+        }
+        headers = {"Content-Type": "application/problem+json", **self.headers}
+        if kind.status == 503 or self.slug == "not-settled":
+            headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+        return Response(_encode(document), kind.status, headers)
+
+
+def install(app: Flask) -> None:
+    """Let every failure of this app answer with a problem document, and serve their pages."""
+    pages = Blueprint("problems", __name__)
+
+    @pages.get("/problems/")
+    def index() -> str:
+        return render_template("problems.html", kinds=KINDS)
+
+    @pages.get("/problems/<slug>")
+    def page(slug: str) -> str:
+        if slug not in KINDS:
+            raise Problem("not-found", "There is no such kind of problem.")
+        return render_template("problem.html", slug=slug, kind=KINDS[slug])
+
+    @app.errorhandler(Problem)
+    def on_problem(problem: Problem) -> Response:
+        return problem.response()
+
+    @app.errorhandler(Overloaded)
+    def on_overload(fault: Overloaded) -> Response:
+        return Problem("overloaded", str(fault)).response()
+
+    @app.errorhandler(Unavailable)
+    def on_unavailable(fault: Unavailable) -> Response:
+        app.logger.error("%s", fault)
+        return Problem("unavailable", "The ledger cannot be read just now.").response()
+
+    @app.errorhandler(HTTPException)
+    def on_http_error(error: HTTPException) -> Response:
+        slug = _SLUGS_BY_STATUS.get(error.code or 500)
+        if slug is None:
+            return Problem("internal-error", "See the service's log.").response()
+        valid_methods = getattr(error, "valid_methods", None)
+        headers = {"Allow": ", ".join(sorted(valid_methods))} if valid_methods else None
+        return Problem(slug, error.description or KINDS[slug].meaning, headers).response()
+
+    app.register_blueprint(pages)

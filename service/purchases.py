@@ -1,0 +1,51 @@
+"""Buying: `POST /buy`, and `GET /orders/{id}` for who knows an order's id."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from service import wire
+from service.desk import Desk
+from service.keys import make_key, order_id, quote_key, read_key
+from service.preferences import read_preferences
+from service.problems import Problem
+from workers.domain import Sold
+from workers.errors import Overloaded
+from workers.ledgers import LedgerReader
+
+
+def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
+    """Return the routes of buyers."""
+    routes = Blueprint("purchases", __name__)
+
+    @routes.post("/buy")
+    def buy() -> Response:
+        header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+        key = make_key() if header is None else read_key(header)
+        prefer = read_preferences(request.environ.get("HTTP_PREFER"), desk.wait_max_seconds)
+        purchase = wire.read_purchase(request, order_id(reader.secret, key), desk.deadline_ms())
+        try:
+            outcome = desk.settle(purchase, prefer.wait_seconds)
+        except Overloaded as fault:
+            raise Problem("overloaded", str(fault), {"Idempotency-Key": quote_key(key)}) from None
+        if isinstance(outcome, Sold):
+            response = wire.answer_order(outcome.order, 201, replayed=outcome.replayed)
+        elif outcome is None:
+            response = wire.answer_pending(purchase.id, desk.expires_at_ms(purchase), key)
+        else:
+            problem = wire.to_problem(outcome)
+            if problem.slug == "unavailable":
+                problem.headers["Idempotency-Key"] = quote_key(key)
+            response = problem.response()
+        if prefer.applied:
+            response.headers["Preference-Applied"] = prefer.applied
+        return response
+
+    @routes.get("/orders/<uuid:wanted>")
+    def show(wanted: object) -> Response:
+        order = reader.order(str(wanted))
+        if order is None:
+            raise Problem("not-settled", "No order has this id, or not yet.")
+        return wire.answer(wire.view_order(order), headers={"Cache-Control": "no-store"})
+
+    return routes

@@ -1,0 +1,384 @@
+"""JSON to commands, outcomes to answers: everything that the contract says about bodies stands here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from flask import Request, Response
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from service.keys import quote_key
+from service.problems import RETRY_AFTER_SECONDS, Problem
+from workers import domain
+from workers.domain import Event, Order
+from workers.hearts import wall_ms
+
+BODY_MAX_BYTES = 64 * 1024
+DEFAULT_TICKET_TYPE = "general"
+
+Id = Annotated[str, Meta(pattern=r"\A[a-z0-9_-]{1,64}\Z")]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+Buyer = Annotated[str, Meta(min_length=1, max_length=254, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+Quantity = Annotated[int, Meta(ge=1, le=domain.MAX_TICKETS_PER_ORDER)]
+Capacity = Annotated[int, Meta(ge=0, le=domain.MAX_CAPACITY)]
+Amount = Annotated[int, Meta(ge=0, le=domain.MAX_AMOUNT)]
+Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+T = TypeVar("T")
+
+_json = msgspec.json.Encoder()
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+class ItemBody(Struct, forbid_unknown_fields=True):
+    """So many tickets of one type."""
+
+    ticket_type: Id
+    quantity: Quantity
+
+
+class BuyBody(Struct, forbid_unknown_fields=True):
+    """`quantity` (and `ticket_type`) is short for one item."""
+
+    event: Id
+    quantity: Quantity | UnsetType = UNSET
+    ticket_type: Id | UnsetType = UNSET
+    items: Annotated[list[ItemBody], Meta(min_length=1, max_length=domain.MAX_ITEMS_PER_ORDER)] | (
+        UnsetType
+    ) = UNSET
+    buyer: Buyer | None = None
+
+
+class MoneyBody(Struct, forbid_unknown_fields=True):
+    """An amount in minor units and an ISO 4217 code."""
+
+    amount: Amount
+    currency: Currency
+
+
+class TicketTypeBody(Struct, forbid_unknown_fields=True):
+    """A ticket type; without a price it is free."""
+
+    id: Id
+    capacity: Capacity
+    price: MoneyBody | None = None
+
+
+class EventBody(Struct, forbid_unknown_fields=True):
+    """`capacity` alone is short for one ticket type, `general`."""
+
+    name: Text | None = None
+    capacity: Capacity | UnsetType = UNSET
+    ticket_types: (
+        Annotated[list[TicketTypeBody], Meta(min_length=1, max_length=domain.MAX_TICKET_TYPES)]
+        | UnsetType
+    ) = UNSET
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
+    max_per_order: Quantity | None = None
+    max_per_buyer: Annotated[int, Meta(ge=1, le=domain.MAX_CAPACITY)] | None = None
+
+
+_read_buy = msgspec.json.Decoder(BuyBody).decode
+_read_event = msgspec.json.Decoder(EventBody).decode
+
+
+def read_purchase(request: Request, order_id: str, deadline_ms: int) -> domain.Purchase:
+    """Read `POST /buy`. Raises Problem (400, 415, 422)."""
+    body = _read(request, _read_buy)
+    if body.items is not UNSET:
+        if body.quantity is not UNSET or body.ticket_type is not UNSET:
+            raise invalid("items", "not together with quantity or ticket_type")
+        items = [domain.Item(item.ticket_type, item.quantity) for item in body.items]
+    elif body.quantity is not UNSET:
+        items = [domain.Item(body.ticket_type or None, body.quantity)]
+    else:
+        raise invalid("quantity", "required, unless items are given")
+    return domain.Purchase(
+        deadline_ms=deadline_ms,
+        id=order_id,
+        fingerprint=domain.fingerprint(body.event, items, body.buyer),
+        event=body.event,
+        items=items,
+        buyer=body.buyer,
+    )
+
+
+def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutEvent:
+    """Read `PUT /events/{id}`. Raises Problem (400, 415, 422)."""
+    if not re.fullmatch(r"[a-z0-9_-]{1,64}", event_id):
+        raise invalid("id", "1 to 64 of a-z 0-9 - _")
+    body = _read(request, _read_event)
+    if (body.capacity is UNSET) == (body.ticket_types is UNSET):
+        raise invalid("ticket_types", "either ticket_types or capacity, and not both")
+    if body.ticket_types is UNSET:
+        assert body.capacity is not UNSET
+        wanted = [TicketTypeBody(DEFAULT_TICKET_TYPE, body.capacity)]
+    else:
+        wanted = body.ticket_types
+    if len({t.id for t in wanted}) < len(wanted):
+        raise invalid("ticket_types", "two have the same id")
+    if len({t.price.currency for t in wanted if t.price}) > 1:
+        raise invalid("ticket_types", "all prices of an event are in one currency")
+    if body.opens_at and body.closes_at and body.closes_at <= body.opens_at:
+        raise invalid("closes_at", "not after opens_at")
+    currency = next((t.price.currency for t in wanted if t.price), domain.NO_CURRENCY)
+    return domain.PutEvent(
+        deadline_ms=deadline_ms,
+        event=event_id,
+        name=body.name or event_id,
+        ticket_types=[
+            domain.TicketType(t.id, t.capacity, t.price.amount if t.price else 0, currency)
+            for t in wanted
+        ],
+        opens_at_ms=_to_ms(body.opens_at),
+        closes_at_ms=_to_ms(body.closes_at),
+        max_per_order=body.max_per_order,
+        max_per_buyer=body.max_per_buyer,
+    )
+
+
+def _read(request: Request, decode: Callable[[bytes], T]) -> T:
+    if request.mimetype != "application/json":
+        raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
+    try:
+        return decode(request.get_data(cache=False))
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `")
+        unknown = re.search(r"(?:unknown|required) field `(.*)`", reason)
+        path = [place.rstrip("`").removeprefix("$").lstrip("."), unknown[1] if unknown else ""]
+        raise invalid(".".join(part for part in path if part), reason) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("malformed-request", f"The body is not JSON: {error}") from None
+
+
+def invalid(field: str, reason: str) -> Problem:
+    """Return the problem of a body that breaks a rule; `field` is "" for the body as a whole."""
+    where = f"{field}: {reason}" if field else reason
+    return Problem("invalid-request", where, errors=[{"field": field, "reason": reason}])
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+class Money(Struct):
+    """An amount in minor units and an ISO 4217 code."""
+
+    amount: int
+    currency: str
+
+
+class Ticket(Struct):
+    """One ticket of an order; `code` is what it shows at the door."""
+
+    number: int
+    ticket_type: str
+    code: str
+
+
+class ItemView(Struct):
+    """So many tickets of one type."""
+
+    ticket_type: str
+    quantity: int
+
+
+class OrderView(Struct):
+    """An order as the contract shows it."""
+
+    id: str
+    event: str
+    status: str
+    buyer: str | None
+    items: list[ItemView]
+    tickets: list[Ticket]
+    total: Money
+    sold_at: str
+
+
+class Stock(Struct):
+    """The stock of one ticket type."""
+
+    ticket_type: str
+    capacity: int
+    sold: int
+    held: int
+    remaining: int
+
+
+class EventStock(Struct, omit_defaults=True):
+    """The stock of one event; `as_of` is given where it stands alone."""
+
+    event: str
+    status: str
+    capacity: int
+    sold: int
+    held: int
+    remaining: int
+    ticket_types: list[Stock]
+    as_of: str | None = None
+
+
+class TicketTypeView(Struct):
+    """A ticket type as a buyer sees it."""
+
+    id: str
+    capacity: int
+    price: Money
+
+
+class EventView(Struct):
+    """What is on sale."""
+
+    id: str
+    name: str
+    status: str
+    opens_at: str | None
+    closes_at: str | None
+    max_per_order: int | None
+    max_per_buyer: int | None
+    ticket_types: list[TicketTypeView]
+
+
+def to_rfc3339(ms: int) -> str:
+    """Write milliseconds since 1970 as RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _to_ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def view_order(order: Order) -> OrderView:
+    """Return an order as the contract shows it."""
+    tickets = []
+    number = order.first_number
+    for item in order.items:
+        for _ in range(item.quantity):
+            code = domain.ticket_code(order.id, number)
+            tickets.append(Ticket(number, item.ticket_type, code))
+            number += 1
+    return OrderView(
+        id=order.id,
+        event=order.event,
+        status="sold" if order.cancelled_entry is None else "cancelled",
+        buyer=order.buyer,
+        items=[ItemView(item.ticket_type, item.quantity) for item in order.items],
+        tickets=tickets,
+        total=Money(order.amount, order.currency),
+        sold_at=to_rfc3339(order.sold_at_ms),
+    )
+
+
+def view_stock(event: Event, now_ms: int) -> EventStock:
+    """Return an event's stock as `/remaining` shows it."""
+    types = [Stock(t.id, t.capacity, t.sold, t.held, t.remaining) for t in event.ticket_types]
+    return EventStock(
+        event=event.id,
+        status=event.status(now_ms),
+        capacity=sum(t.capacity for t in types),
+        sold=sum(t.sold for t in types),
+        held=sum(t.held for t in types),
+        remaining=sum(t.remaining for t in types),
+        ticket_types=types,
+    )
+
+
+def view_event(event: Event) -> EventView:
+    """Return an event as `/events` shows it."""
+    return EventView(
+        id=event.id,
+        name=event.name,
+        status=event.status(wall_ms()),
+        opens_at=None if event.opens_at_ms is None else to_rfc3339(event.opens_at_ms),
+        closes_at=None if event.closes_at_ms is None else to_rfc3339(event.closes_at_ms),
+        max_per_order=event.max_per_order,
+        max_per_buyer=event.max_per_buyer,
+        ticket_types=[
+            TicketTypeView(t.id, t.capacity, Money(t.amount, t.currency))
+            for t in event.ticket_types
+        ],
+    )
+
+
+def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON answer; `body` may be encoded already."""
+    data = body if isinstance(body, bytes) else _json.encode(body)
+    response = Response(data, status, headers, content_type="application/json")
+    return response
+
+
+def answer_order(order: Order, status: int, *, replayed: bool) -> Response:
+    """Return an order, and where it can be found."""
+    headers = {"Location": f"/orders/{order.id}", "Cache-Control": "no-store"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return answer(view_order(order), status, headers)
+
+
+def answer_pending(order_id: str, expires_at_ms: int, key: str) -> Response:
+    """Return 202: handed over, not settled yet. The key lets a client without one ask again."""
+    body = {"id": order_id, "status": "pending", "expires_at": to_rfc3339(expires_at_ms)}
+    headers = {
+        "Location": f"/orders/{order_id}",
+        "Retry-After": str(RETRY_AFTER_SECONDS),
+        "Idempotency-Key": quote_key(key),
+        "Cache-Control": "no-store",
+    }
+    return answer(body, 202, headers)
+
+
+def to_problem(outcome: domain.Refusal | domain.Unsettled) -> Problem:
+    """Return the problem document of a refusal or a fault."""
+    return _PROBLEMS[type(outcome)](outcome)
+
+
+_PROBLEMS: dict[type, Callable[[Any], Problem]] = {
+    domain.TooLate: lambda _: Problem(
+        "unavailable", "It could not be settled before its deadline. Nothing was sold."
+    ),
+    domain.Unsettled: lambda _: Problem(
+        "unavailable", "It is not known to be settled. The same key is safe to send again."
+    ),
+    domain.UnknownEvent: lambda o: Problem("unknown-event", f"There is no event {o.event}."),
+    domain.UnknownTicketType: lambda o: Problem(
+        "unknown-ticket-type", f"{o.event} has no ticket type {o.ticket_type}."
+    ),
+    domain.UnknownOrder: lambda _: Problem("not-settled", "No order has this id."),
+    domain.KeyReused: lambda _: Problem(
+        "key-reused", "This Idempotency-Key already names a purchase with another body."
+    ),
+    domain.Invalid: lambda o: invalid(o.field, o.reason),
+    domain.NotOnSale: lambda o: Problem(
+        "not-on-sale",
+        f"The event is {o.status}.",
+        status=o.status,
+        opens_at=None if o.opens_at_ms is None else to_rfc3339(o.opens_at_ms),
+    ),
+    domain.BuyerLimit: lambda o: Problem(
+        "buyer-limit",
+        f"A buyer may have {o.max_per_buyer}; this one has {o.bought}.",
+        max_per_buyer=o.max_per_buyer,
+        bought=o.bought,
+    ),
+    domain.SoldOut: lambda o: Problem(
+        "sold-out",
+        f"{o.remaining} of {o.ticket_type} remain.",
+        ticket_type=o.ticket_type,
+        remaining=o.remaining,
+        held=o.held,
+    ),
+    domain.CapacityCommitted: lambda o: Problem(
+        "capacity-committed",
+        f"{o.committed} of {o.ticket_type} are sold or held; nothing was changed.",
+        ticket_type=o.ticket_type,
+        committed=o.committed,
+    ),
+}

@@ -1,0 +1,39 @@
+"""`python -m workers`: the supervisor of one host, as `soldout serve` starts it. Settings come from the environment."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+
+from workers.errors import BadSetting, BootFailed
+from workers.settings import read_settings
+
+
+def main() -> int:
+    """Serve; return 0 after a drain, 2 for a wrong setting, 1 if the service cannot work."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument(
+        "--web", type=shlex.split, required=True, help="command of the web's server"
+    )
+    parser.add_argument("--when-ready", type=shlex.split, help="command to run once, when it sells")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="soldout: %(message)s")
+    try:
+        settings = read_settings(os.environ)
+        from workers.supervisor import serve  # noqa: PLC0415 - a wrong setting is told before much is loaded
+
+        serve(settings, arguments.web, arguments.when_ready)
+    except BadSetting as error:
+        print(f"soldout: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except BootFailed as error:
+        print(f"soldout: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

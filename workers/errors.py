@@ -1,0 +1,43 @@
+"""Faults of operation. What the business refuses is a value in `domain`, never one of these.
+
+SoldoutError
+├── BadSetting         a setting has a wrong value; the service does not start
+├── BootFailed         a process cannot do its work at all; respawning it would not help
+├── Overloaded         too much is under way already; try again in a moment
+├── Unavailable        nobody can be reached who could settle it; the same key is safe to send again
+│   └── LedgerFault    the ledger could not be read or written; the batch is not settled
+├── Fenced             a newer lock holder has committed; this one's batch is void
+└── Inconsistent       a batch would break an invariant; it is not written
+"""
+
+
+class SoldoutError(Exception):
+    """The root of all faults of operation."""
+
+
+class BadSetting(SoldoutError):
+    """A setting has a wrong value; the service does not start."""
+
+
+class BootFailed(SoldoutError):
+    """A process cannot do its work at all; respawning it would not help."""
+
+
+class Overloaded(SoldoutError):
+    """Too much is under way already; try again in a moment."""
+
+
+class Unavailable(SoldoutError):
+    """Nobody can be reached who could settle it; the same key is safe to send again."""
+
+
+class LedgerFault(Unavailable):
+    """The ledger could not be read or written; the batch is not settled."""
+
+
+class Fenced(SoldoutError):
+    """A newer lock holder has committed; this one's batch is void."""
+
+
+class Inconsistent(SoldoutError):
+    """A batch would break an invariant; it is not written. A bug, or a ledger that was damaged."""

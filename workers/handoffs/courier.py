@@ -1,0 +1,153 @@
+"""The web's end of a hand-off, whatever carries it: a bounded queue, and a sender for each lane.
+
+Group commit without a timer: a lane has one frame under way; what arrives meanwhile goes together
+in its next frame. Alone, a purchase leaves at once; in a crowd, frames grow by themselves. When a
+lane breaks, its frame goes back to the head of the queue, and the next free lane takes it.
+Runs in one gevent process; none of it is for threads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+import gevent
+from gevent.hub import Waiter, get_hub
+
+from workers.domain import Command, Outcome, TooLate, Unsettled
+from workers.errors import Overloaded
+from workers.handoffs import Lane
+from workers.hearts import clock_ms
+
+log = logging.getLogger(__name__)
+
+RECONNECT_SECONDS: Final = 0.02  # a worker that was killed is back after some 50 ms
+SWEEP_SECONDS: Final = 0.05  # how exact waits and deadlines are kept here
+
+
+class Receipt:
+    """One command on its way. `outcome` is None until it is settled."""
+
+    __slots__ = ("_waiter", "command", "outcome", "sent", "wait_until_ms")
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.outcome: Outcome | None = None
+        self.sent = False  # a worker may have seen it
+        self.wait_until_ms = 0
+        self._waiter: Any = None
+
+    def wait(self, seconds: float) -> Outcome | None:
+        """Wait for the outcome; None if it has not come in time, and may still come."""
+        if self.outcome is None and seconds > 0:
+            self.wait_until_ms = clock_ms() + int(seconds * 1000)
+            self._waiter = Waiter()
+            try:
+                self._waiter.get()
+            finally:
+                self._waiter = None
+        return self.outcome
+
+    def wake(self) -> None:
+        """Let the greenlet that waits go on, in the loop's next round."""
+        if self._waiter is not None:
+            get_hub().loop.run_callback(self._waiter.switch, None)
+
+
+class Courier:
+    """Carries commands to the workers and outcomes back."""
+
+    def __init__(self, lanes: Sequence[Lane], *, max_in_flight: int, frame_max: int) -> None:
+        self._lanes = lanes
+        self._max_in_flight = max_in_flight
+        self._frame_max = frame_max
+        self._queue: deque[Receipt] = deque()
+        self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
+        self._idle: deque[Any] = deque()  # waiters of senders without work
+        self.settled = 0  # grows with every answer: what was read before it is out of date
+
+    def start(self) -> None:
+        """Start the senders and the sweeper; they live as long as the process."""
+        for lane in self._lanes:
+            gevent.spawn(self._send_on, lane)
+        gevent.spawn(self._sweep)
+
+    @property
+    def in_flight(self) -> int:
+        """Commands that wait here or are under way."""
+        return len(self._open)
+
+    def hand_over(self, command: Command) -> Receipt:
+        """Queue a command; its receipt tells when it is settled. Raises Overloaded."""
+        if len(self._open) >= self._max_in_flight:
+            raise Overloaded(
+                f"{self._max_in_flight} purchases are under way in this process already"
+            )
+        receipt = Receipt(command)
+        self._open[receipt] = None
+        self._queue.append(receipt)
+        self._wake_sender()
+        return receipt
+
+    def _wake_sender(self) -> None:
+        if self._idle:
+            get_hub().loop.run_callback(self._idle.popleft().switch, None)
+
+    # --- senders ---
+
+    def _send_on(self, lane: Lane) -> None:
+        while True:
+            try:
+                lane.connect()
+                while True:
+                    self._send_frame(lane)
+            except OSError as error:
+                log.debug("a lane broke: %s", error)
+            lane.close()
+            gevent.sleep(RECONNECT_SECONDS)
+
+    def _send_frame(self, lane: Lane) -> None:
+        frame = self._next_frame()
+        try:
+            outcomes = lane.exchange([receipt.command for receipt in frame])
+        except BaseException:
+            self._queue.extendleft(reversed(frame))
+            self._wake_sender()
+            raise
+        self.settled += 1
+        for receipt, outcome in zip(frame, outcomes, strict=True):
+            self._settle(receipt, outcome)
+
+    def _next_frame(self) -> list[Receipt]:
+        while not self._queue:  # a sender may be woken for work that another one took
+            waiter = Waiter()
+            self._idle.append(waiter)
+            waiter.get()
+        frame = [self._queue.popleft() for _ in range(min(len(self._queue), self._frame_max))]
+        for receipt in frame:
+            receipt.sent = True
+        return frame
+
+    def _settle(self, receipt: Receipt, outcome: Outcome) -> None:
+        receipt.outcome = outcome
+        self._open.pop(receipt, None)
+        receipt.wake()
+
+    # --- time ---
+
+    def _sweep(self) -> None:
+        while True:
+            gevent.sleep(SWEEP_SECONDS)
+            self._sweep_once(clock_ms())
+
+    def _sweep_once(self, now_ms: int) -> None:
+        for receipt in [r for r in self._queue if now_ms > r.command.deadline_ms]:
+            self._queue.remove(receipt)
+            self._settle(
+                receipt, Unsettled("no worker could be reached") if receipt.sent else TooLate()
+            )
+        for receipt in self._open:
+            if now_ms >= receipt.wait_until_ms:
+                receipt.wake()

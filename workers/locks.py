@@ -1,0 +1,79 @@
+"""The lock that makes read, decide, write one step. `with lock as token:` gives a fencing token.
+
+Tokens only grow. A ledger refuses a token that is not newer than the last one committed, so a
+holder that slept past its time can do no harm, whatever the lock believed of it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+from ctypes import c_uint64
+from multiprocessing.sharedctypes import RawValue
+from multiprocessing.synchronize import Lock as Semaphore
+from types import TracebackType
+from typing import Protocol
+
+from workers.hearts import Heart, Phase
+
+ASK_SECONDS = 0.2  # between two beats of a worker that waits for the lock
+
+
+class Lock(Protocol):
+    """Mutual exclusion of the workers of one ledger, with a fencing token for each holder."""
+
+    def __enter__(self) -> int:
+        """Wait for the lock; return a token larger than any holder had before."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the lock back."""
+
+
+class ProcessLock:
+    """What the supervisor makes and its workers inherit: a `multiprocessing.Lock` and a counter.
+
+    The lock is a plain semaphore. A holder that is killed leaves it taken for ever, which only the
+    supervisor can cure (`pool`): that is why a holder says where it is.
+    """
+
+    def __init__(self) -> None:
+        self.semaphore: Semaphore = mp.get_context("fork").Lock()
+        self._last_token = RawValue(c_uint64, 0)
+
+    def start_above(self, token: int) -> None:
+        """Let tokens go on above what a ledger has seen. Call it with the lock held."""
+        self._last_token.value = max(self._last_token.value, token)
+
+    def next_token(self) -> int:
+        """Return a new token. Call it with the lock held."""
+        self._last_token.value += 1
+        return int(self._last_token.value)
+
+
+class HeldProcessLock:
+    """One worker's use of a ProcessLock: it beats while it waits, and tells its heart where it is."""
+
+    def __init__(self, shared: ProcessLock, heart: Heart) -> None:
+        self._shared = shared
+        self._heart = heart
+
+    def __enter__(self) -> int:
+        self._heart.enter(Phase.TAKING)
+        while not self._shared.semaphore.acquire(timeout=ASK_SECONDS):
+            self._heart.beat()
+        self._heart.enter(Phase.HOLDING)
+        return self._shared.next_token()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._heart.enter(Phase.RELEASING)
+        self._shared.semaphore.release()
+        self._heart.enter(Phase.IDLE)

@@ -1,0 +1,24 @@
+"""What Linux needs to be told about a process: to end with its parent, and what `ps` shows."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+from setproctitle import setproctitle
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def end_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent ends, however that ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:  # it ended before we asked
+        os._exit(1)
+
+
+def set_title(title: str) -> None:
+    """Name this process as an operator expects it in `ps`."""
+    setproctitle(f"soldout: {title}")

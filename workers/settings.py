@@ -1,0 +1,139 @@
+"""All settings, read from SOLDOUT_* environment variables once at the start of each process.
+
+A wrong value raises BadSetting with one line that names the variable.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from workers.errors import BadSetting
+
+PREFIX = "SOLDOUT_"
+ADMIN_KEY_MIN_CHARACTERS = 16  # below that, guessing over the network becomes thinkable
+
+Small = Annotated[int, Meta(ge=1, le=64)]
+Seconds = Annotated[float, Meta(ge=0.1, le=600)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One field for each SOLDOUT_<NAME> variable; the defaults suit one small host."""
+
+    bind: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")] = (
+        "127.0.0.1:8000"
+    )
+    data_dir: str = "./data"
+    lock: Literal["process"] = "process"
+    workers: Small = 2
+    web_processes: Small = 2
+    admin_key: str | None = None
+    admin_key_file: str | None = None
+    wait_seconds: Seconds = 5.0
+    deadline_seconds: Seconds = 30.0
+    lock_ttl_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2_000
+    batch_max: Annotated[int, Meta(ge=1, le=4_096)] = 512
+    max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory, absolute."""
+        return Path(self.data_dir).absolute()
+
+    @property
+    def ledger_path(self) -> Path:
+        """The embedded ledger's file."""
+        return self.data_path / "ledger.db"
+
+    @property
+    def run_path(self) -> Path:
+        """Where sockets and heartbeats of the running service lie."""
+        return self.data_path / "run"
+
+    @property
+    def admin_key_path(self) -> Path:
+        """Where the administration's key stands, unless a variable gives it."""
+        return (
+            Path(self.admin_key_file).absolute()
+            if self.admin_key_file
+            else self.data_path / "admin-key"
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings. Unknown SOLDOUT_ variables are left alone: other programs may use them."""
+    values: dict[str, Any] = {
+        name: environ[PREFIX + name.upper()]
+        for name in Settings.__struct_fields__
+        if environ.get(PREFIX + name.upper(), "") != ""
+    }
+    for name, value in values.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            reason = str(error).partition(" - at ")[0]
+            shown = "(not shown)" if name == "admin_key" else repr(value)
+            raise BadSetting(f"{PREFIX}{name.upper()}={shown}: {reason}") from None
+    settings = msgspec.convert(values, Settings, strict=False)
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if not 0 <= settings.address[1] <= 65_535:
+        raise BadSetting(f"{PREFIX}BIND={settings.bind!r}: the port is above 65535")
+    if settings.wait_seconds > settings.deadline_seconds:
+        raise BadSetting(
+            f"{PREFIX}WAIT_SECONDS={settings.wait_seconds:g}: longer than"
+            f" {PREFIX}DEADLINE_SECONDS={settings.deadline_seconds:g}"
+        )
+    if settings.admin_key is not None:
+        check_admin_keys([settings.admin_key], f"{PREFIX}ADMIN_KEY")
+
+
+def read_admin_keys(settings: Settings) -> list[str]:
+    """Return the administration's keys, each as given or as `sha256:<hex>`. Raises BadSetting."""
+    if settings.admin_key is not None:
+        return [settings.admin_key]
+    path = settings.admin_key_path
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"the admin key file {path} cannot be read: {error}") from None
+    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    check_admin_keys(keys, str(path))
+    return keys
+
+
+def check_admin_keys(keys: list[str], source: str) -> None:
+    """Refuse keys that are missing or could be guessed. Raises BadSetting."""
+    if not keys:
+        raise BadSetting(f"{source}: no admin key in it")
+    if any(len(key) < ADMIN_KEY_MIN_CHARACTERS for key in keys):
+        raise BadSetting(f"{source}: shorter than {ADMIN_KEY_MIN_CHARACTERS} characters")
+
+
+def make_admin_key(settings: Settings) -> None:
+    """Make a key at the first start, readable by this user only, unless one is given."""
+    if settings.admin_key is not None or settings.admin_key_file is not None:
+        read_admin_keys(settings)
+        return
+    try:
+        descriptor = os.open(settings.admin_key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        read_admin_keys(settings)
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")

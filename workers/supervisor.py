@@ -1,0 +1,200 @@
+"""The supervisor of one host: the pool on one side, the web's server on the other.
+
+It starts the pool, then the web; restarts what dies; and on SIGTERM or SIGINT drains the web first,
+while the workers still answer, and the pool last. Signal handlers only record; the loop acts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from typing import Final
+
+from workers.errors import BootFailed
+from workers.pool import Pool
+from workers.processes import end_with_parent, set_title
+from workers.settings import Settings, make_admin_key
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
+TAKEOVER_SECONDS: Final = 1.0  # how long a killed predecessor's workers may take to vanish
+WEB_BOOT_FAILED: Final = frozenset({3, 4})  # gunicorn's statuses for a web process that cannot boot
+WEB_EARLY_DEATHS_MAX: Final = 5  # in a row without ever being ready: it cannot work here
+
+
+class Supervisor:
+    """Runs until told to stop. `web` is the web's command, `when_ready` one to run once it sells."""
+
+    def __init__(
+        self, settings: Settings, web: list[str], when_ready: list[str] | None = None
+    ) -> None:
+        self._settings = settings
+        self._pool = Pool(settings)
+        self._web = Web(web, settings)
+        self._when_ready = when_ready
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises BootFailed if the service cannot work."""
+        set_title("supervisor")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        try:
+            self._serve()
+            self._drain()
+        finally:
+            self._web.kill()
+            self._pool.kill()
+
+    def _stop(self, _signal: int, _frame: object) -> None:
+        self._stopping = True
+
+    def _serve(self) -> None:
+        self._pool.start()
+        while not self._stopping and not self._pool.ready:
+            self._look()
+        self._web.start()
+        while not self._stopping and not self._web.ready():
+            self._look()
+            self._web.reap()
+        self._announce()
+        while not self._stopping:
+            self._look()
+            self._web.reap()
+
+    def _look(self) -> None:
+        wait(self._pool.sentinels, LOOK_SECONDS)
+        self._pool.manage()
+
+    def _announce(self) -> None:
+        if self._stopping:
+            return
+        log.info("selling at http://%s", self._settings.bind)
+        if self._settings.admin_key is None:
+            log.info("the admin key is in %s", self._settings.admin_key_path)
+        if self._when_ready:
+            subprocess.Popen(self._when_ready)  # noqa: S603 - our own command; what it says goes to the terminal
+
+    def _drain(self) -> None:
+        """Stop in the order in which nothing is lost.
+
+        1. The web accepts no more, and answers what it accepted.
+        2. Meanwhile the pool goes on, deaths and replacements included.
+        3. When the web is gone nobody can ask: the workers finish what waits, and leave.
+        """
+        log.info("draining")
+        self._web.terminate()
+        while self._web.running:
+            self._look()
+        self._pool.drain()
+        log.info("stopped")
+
+
+class Web:
+    """The web's server: gunicorn, in a process group of its own, so that Ctrl-C does not cut it off."""
+
+    def __init__(self, command: list[str], settings: Settings) -> None:
+        self._command = command
+        self._address = settings.address
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early_deaths = 0
+
+    def start(self) -> None:
+        """Start the server."""
+        parent_pid = os.getpid()
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            self._command,
+            start_new_session=True,
+            preexec_fn=lambda: end_with_parent(parent_pid),  # noqa: PLW1509 - this process has one thread
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the server has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def ready(self) -> bool:
+        """Whether purchases can be made: asks `/readyz`, as anybody would."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._address[0], self._address[0])  # noqa: S104
+        try:
+            with socket.create_connection((host, self._address[1]), timeout=1) as connection:
+                connection.sendall(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                ready = b" 200 " in connection.recv(64)
+        except OSError:
+            return False
+        if ready:
+            self._early_deaths = 0
+        return ready
+
+    def reap(self) -> None:
+        """Start the server again if it ended. Raises BootFailed if that would not help."""
+        if self._process is None or self._process.poll() is None:
+            return
+        status = self._process.returncode
+        self._early_deaths += 1
+        if status in WEB_BOOT_FAILED or self._early_deaths > WEB_EARLY_DEATHS_MAX:
+            raise BootFailed("the web cannot start; the reason stands above")
+        log.warning("the web's server ended with status %s: started again", status)
+        self.start()
+
+    def terminate(self) -> None:
+        """Ask the server to drain."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End the server at once; its children end with it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(settings: Settings, web: list[str], when_ready: list[str] | None = None) -> None:
+    """Run the whole service of one host. Raises BadSetting or BootFailed."""
+    os.umask(0o077)
+    with sole_use_of(settings):
+        settings.run_path.mkdir(exist_ok=True)
+        make_admin_key(settings)
+        Supervisor(settings, web, when_ready).run()
+
+
+@contextmanager
+def sole_use_of(settings: Settings) -> Iterator[None]:
+    """Hold the data directory, made private to this user, for ourselves. Raises BootFailed.
+
+    Workers inherit the descriptor: while one of a killed predecessor lives, nobody else may start.
+    """
+    path = settings.data_path
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+        descriptor = os.open(path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise BootFailed(f"the data directory {path} cannot be used: {error}") from None
+    try:
+        _lock_file(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(descriptor: int, path: object) -> None:
+    limit = time.monotonic() + TAKEOVER_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > limit:
+                raise BootFailed(f"another soldout already serves from {path}") from None
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,82 @@
+"""One worker: takes what waits, settles it under the lock, commits it, answers. `run_once` is the heart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from workers.domain import Command, Now, Outcome, Unsettled, settle
+from workers.errors import Fenced, Inconsistent, LedgerFault
+from workers.handoffs import Inbox
+from workers.hearts import Heart
+from workers.ledgers import Ledger
+from workers.locks import Lock
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS: Final = 0.2  # for work, between two beats; also how late SIGTERM may be noticed
+
+
+class Worker:
+    """A pool's worker, put together from an inbox, the lock and a ledger."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        lock: Lock,
+        ledger: Ledger,
+        heart: Heart,
+        now: Callable[[], Now],
+        batch_max: int,
+    ) -> None:
+        self.inbox = inbox
+        self.lock = lock
+        self.ledger = ledger
+        self.heart = heart
+        self.now = now
+        self.batch_max = batch_max
+        self.stopping = False  # set by a signal: finish what waits, then leave
+
+    def run(self) -> None:
+        """Work until told to stop, and then until nothing waits."""
+        while not self.stopping:
+            self.run_once(WAIT_SECONDS)
+        while self.run_once(0):
+            pass
+
+    def run_once(self, wait_seconds: float) -> int:
+        """Settle one batch, or wait `wait_seconds` for one in vain; return how many commands it had."""
+        batch = self.inbox.take(self.batch_max, wait_seconds)
+        self.heart.beat()
+        if batch:
+            self.inbox.answer(self._settle(batch))
+            self.heart.count(len(batch))
+        return len(batch)
+
+    def _settle(self, batch: list[Command]) -> list[Outcome]:
+        """Settle the batch and what came meanwhile, which is added to it; the lock is free again after."""
+        try:
+            with self.lock as token:
+                batch += self.inbox.take_waiting(self.batch_max - len(batch))
+                return self._settle_under_lock(batch, token)
+        except (Fenced, LedgerFault) as fault:
+            log.error("a batch of %d is not settled: %s", len(batch), fault)
+            return [Unsettled(str(fault))] * len(batch)
+        except Inconsistent as bug:
+            log.critical("a batch of %d would break the ledger: %s", len(batch), bug)
+            return [self._settle_alone(command) for command in batch]
+
+    def _settle_alone(self, command: Command) -> Outcome:
+        """Settle what stands beside a command that cannot be settled; only that one is given up."""
+        try:
+            with self.lock as token:
+                return self._settle_under_lock([command], token)[0]
+        except (Fenced, LedgerFault, Inconsistent) as fault:
+            log.critical("given up: %s: %s", type(command).__name__, fault)
+            return Unsettled("it cannot be settled; see the service's log")
+
+    def _settle_under_lock(self, batch: list[Command], token: int) -> list[Outcome]:
+        settlement = settle(self.ledger.load(batch), batch, self.now())
+        self.ledger.commit(settlement, token)
+        return settlement.outcomes
