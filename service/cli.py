@@ -2,41 +2,39 @@
 
 Exit status: 0 done; 1 refused, not reached or not known; 2 the command itself is wrong. Results go
 to standard output, for people or with `--json` for machines; what went wrong goes to standard error
-in one line. `requests` and what needs it is imported only by the commands that ask: `serve` must not
-wait for it.
+in one line. `service.client` is imported only by commands that ask: `serve` must not wait for it.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
 import click
 
 if TYPE_CHECKING:
-    from service import client as soldout
+    from service import client as http
 
 DEFAULT_BIND = "127.0.0.1:8000"
 DEFAULT_DATA_DIR = "./data"
 DEFAULT_CURRENCY = "EUR"
-# A service that restarts is back within 2 s; one that is not there should be named soon.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0  # a service that restarts is back by then; one that is not there is named
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
-DEMO_EVENT = "demo"
-DEMO_CAPACITY = 100
+DEMO_EVENT, DEMO_CAPACITY = "demo", 100
 WEB = ("gunicorn", "--config", "python:service.gunicorn_conf", "service.app:create_app()")
-# ISO 4217: currencies whose minor unit is not a hundredth.
-MINOR_DIGITS = dict.fromkeys(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+
+# ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
+WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+IN_THOUSANDTHS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 NO_CURRENCY = "XXX"
 
 
@@ -63,11 +61,11 @@ def main() -> None:
 @click.option("--lock", type=click.Choice(["process"]), help="What guards the stock. [process]")
 @click.option("--workers", metavar="COUNT", help="Processes that own the stock. [2]")
 @click.option("--web-processes", metavar="COUNT", help="Processes that take requests. [2]")
-@click.option("--demo", is_flag=True, help="Put a demo event on sale, and say how to buy from it.")
+@click.option("--demo", is_flag=True, help="Put a demo event on sale and say how to buy from it.")
 def serve(demo: bool, **flags: str | None) -> NoReturn:
     """Run everything on this host: pool of workers, web and ledger.
 
-    Each flag stands for the variable of its name (--data-dir for SOLDOUT_DATA_DIR) and goes before
+    Each flag is short for an environment variable (--data-dir for SOLDOUT_DATA_DIR) and goes before
     it. SIGTERM and Ctrl-C drain: what is under way is settled and answered first.
 
     \b
@@ -79,141 +77,157 @@ def serve(demo: bool, **flags: str | None) -> NoReturn:
     command = [sys.executable, "-m", "workers", "--web", shlex.join([sys.executable, "-m", *WEB])]
     if demo:
         command += ["--when-ready", shlex.join([sys.executable, "-m", "service", "demo"])]
+    # Replaced, not kept as a parent: signals and exit status are the supervisor's own.
     os.execve(sys.executable, command, os.environ | given)  # noqa: S606 - our own interpreter
 
 
-# --- asking a running service ---------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------
 
 
 class Asking(NamedTuple):
-    """What a command needs in order to ask: a client, and how to show what it said."""
+    """What a command asks with, and shows what it was told."""
 
-    client: soldout.Client
+    client: http.Client
     as_json: bool
 
-    def show(self, result: object, lines: Iterable[str]) -> None:
+    def show(self, told: object, lines: Iterable[str]) -> None:
         """Print a result as JSON for machines, or its `lines` for people."""
-        click.echo(_json(result) if self.as_json else "\n".join(lines))
+        if self.as_json:
+            _print_json(told)
+        else:
+            click.echo("\n".join(lines))
+
+
+class Misuse(click.ClickException):
+    """The command cannot be carried out as it stands here, and nobody was asked."""
+
+    exit_code = 2
 
 
 def asks(
     patience_seconds: float = PATIENCE_SECONDS, *, admin: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of asking, and an `Asking` as its first argument."""
+    """Give a command the options of asking a service, and an `Asking` as its first argument."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--url", envvar="SOLDOUT_URL", help="The service. [from SOLDOUT_BIND]")
-        @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-        @click.option(
-            "--patience",
-            metavar="SECONDS",
-            type=click.FloatRange(min=0),
-            default=patience_seconds,
-            show_default=True,
-            help="How long to try again while there is no answer.",
-        )
         @functools.wraps(command)
         def run(url: str | None, as_json: bool, patience: float, **arguments: object) -> None:
-            admin_key = _admin_key(os.environ) if admin else None
-            with _asking(url or _url(os.environ), admin_key, patience, as_json) as asking:
+            admin_key = find_admin_key(os.environ) if admin else None
+            with _asking(url or derive_url(os.environ), admin_key, patience, as_json) as asking:
                 command(asking, **arguments)
 
-        return run
+        return _URL(_JSON(_patience_option(patience_seconds)(run)))
 
     return decorate
 
 
+_URL = click.option(
+    "--url", envvar="SOLDOUT_URL", help="Where the service is. [SOLDOUT_URL, else SOLDOUT_BIND]"
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def _patience_option(seconds: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "--patience",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        default=seconds,
+        show_default=True,
+        help="How long to try again while no answer comes.",
+    )
+
+
 @contextmanager
 def _asking(url: str, admin_key: str | None, patience: float, as_json: bool) -> Iterator[Asking]:
-    """Open a client, and turn whatever goes wrong into one line and an exit status."""
-    from service.client import Client, ClientError  # noqa: PLC0415 - slow to import, see above
+    """Open a client; turn what goes wrong into one line and an exit status."""
+    from service.client import Client, ClientError  # noqa: PLC0415 - serve must not wait for it
 
     try:
         client = Client(url, admin_key, patience_seconds=patience)
     except ValueError as error:
-        raise Misuse(f"{error}; give --url or SOLDOUT_URL") from None
+        raise Misuse(f"{error}; correct --url or SOLDOUT_URL") from None
     with client:
         try:
             yield Asking(client, as_json)
         except ClientError as error:
             if as_json:
-                click.echo(_json(_told(error)))
+                _print_json(_told(error))
             raise click.ClickException(_sentence(error)) from None
 
 
-class Misuse(click.ClickException):
-    """The command cannot even be asked, for a reason outside its arguments."""
-
-    exit_code = 2
-
-
-def _url(environ: Mapping[str, str]) -> str:
-    """Return where a service with these settings listens, as seen from its own host."""
+def derive_url(environ: Mapping[str, str]) -> str:
+    """Return where a service with these settings is found from its own host."""
     host, _, port = (environ.get("SOLDOUT_BIND") or DEFAULT_BIND).rpartition(":")
-    anywhere = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - to be asked, not to listen
-    return f"http://{anywhere.get(host, host)}:{port}"
+    everywhere = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - replaced, not bound
+    return f"http://{everywhere.get(host, host)}:{port}"
 
 
-def _admin_key(environ: Mapping[str, str]) -> str:
-    """Return the administration's key, from where a service with these settings has it."""
-    given = environ.get("SOLDOUT_ADMIN_KEY")
-    if given:
-        return given
-    data_dir = Path(environ.get("SOLDOUT_DATA_DIR") or DEFAULT_DATA_DIR)
-    path = Path(environ.get("SOLDOUT_ADMIN_KEY_FILE") or data_dir / "admin-key")
-    advice = "set SOLDOUT_ADMIN_KEY, SOLDOUT_ADMIN_KEY_FILE or the service's SOLDOUT_DATA_DIR"
+def find_admin_key(environ: Mapping[str, str]) -> str:
+    """Return the administration's key from where a service with these settings has it."""
+    if environ.get("SOLDOUT_ADMIN_KEY"):
+        return environ["SOLDOUT_ADMIN_KEY"]
+    data_path = Path(environ.get("SOLDOUT_DATA_DIR") or DEFAULT_DATA_DIR)
+    path = Path(environ.get("SOLDOUT_ADMIN_KEY_FILE") or data_path / "admin-key")
     try:
         lines = [line.strip() for line in path.read_text().splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text"
-        raise Misuse(f"this needs the admin key, but {path}: {reason}; {advice}") from None
+    except OSError as error:
+        raise _no_admin_key(f"{path}: {error.strerror}") from None
     for line in lines:
-        if line and not line.startswith(("#", "sha256:")):  # a hash is for the service alone
+        if line and not line.startswith(("#", "sha256:")):  # from a hash, nobody can tell the key
             return line
-    raise Misuse(f"this needs the admin key, but {path} holds none; {advice}")
+    raise _no_admin_key(f"{path} holds none that can be sent")
+
+
+def _no_admin_key(why: str) -> Misuse:
+    places = "SOLDOUT_ADMIN_KEY, SOLDOUT_ADMIN_KEY_FILE or the service's own SOLDOUT_DATA_DIR"
+    return Misuse(f"the administration's key is needed, but {why}; set {places}")
 
 
 # --- buying and looking ---------------------------------------------------------------------------
 
 
-def _item(_context: object, _parameter: object, values: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Read TICKET_TYPE:QUANTITY."""
-    items = []
-    for value in values:
-        ticket_type, _, quantity = value.rpartition(":")
-        if not ticket_type or not quantity.isdecimal():
-            raise click.BadParameter(f"{value!r} is not like standing:2")
-        items.append((ticket_type, int(quantity)))
-    return items
+def _read_each(pattern: str, example: str) -> Callable[..., list[dict[str, str | None]]]:
+    """Return a callback that reads each value of a repeated option by a pattern's named groups."""
+
+    def read(
+        _context: object, _option: object, values: Sequence[str]
+    ) -> list[dict[str, str | None]]:
+        matches = [(value, re.fullmatch(pattern, value)) for value in values]
+        for value, match in matches:
+            if match is None:
+                raise click.BadParameter(f"{value!r} is not like {example}")
+        return [match.groupdict() for _, match in matches if match]
+
+    return read
 
 
 @main.command()
 @click.argument("event")
 @click.option("-q", "--quantity", type=click.IntRange(min=1), help="How many tickets. [1]")
-@click.option("--ticket-type", help="Of which kind; needed if the event has several.")
+@click.option("--ticket-type", metavar="ID", help="Of which type, if the event has several.")
 @click.option(
     "--item",
     "items",
     metavar="TICKET_TYPE:QUANTITY",
     multiple=True,
-    callback=_item,
-    help="Several kinds in one order, all or nothing; may be repeated.",
+    callback=_read_each(r"(?P<ticket_type>.+):(?P<quantity>[0-9]+)", "standing:2"),
+    help="Several types in one order, all or nothing; may be repeated.",
 )
 @click.option("--buyer", help="Who buys; needed if the event limits tickets per buyer.")
-@click.option("--key", help="The purchase's identity: the same key never buys twice.")
+@click.option("--key", help="The purchase's identity: one key never buys twice. [a new one]")
 @click.option(
     "--wait",
     "wait_seconds",
-    type=click.IntRange(min=0),
     metavar="SECONDS",
+    type=click.IntRange(min=0),
     help="How long the service may keep one request waiting.",
 )
 @asks(BUYING_PATIENCE_SECONDS)
-def buy(asking: Asking, event: str, **wish: Any) -> None:
-    """Buy tickets of EVENT; print the order and the ticket numbers.
+def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> None:
+    """Buy tickets of EVENT; print the order and its ticket numbers.
 
-    Without --key one is made. If the outcome stays unknown, the key is printed: the same command
-    with that --key tells, and buys only if nothing was bought.
+    Should the outcome stay unknown, the command to ask again is printed, with the purchase's key.
 
     \b
     Examples:
@@ -221,35 +235,32 @@ def buy(asking: Asking, event: str, **wish: Any) -> None:
       soldout buy gala --quantity 2 --buyer ann@example.com
       soldout buy gala --item standing:2 --item vip:1
     """
-    from service.client import Item, Unsettled, mint_key  # noqa: PLC0415 - slow, see above
+    from service.client import Item, Unsettled, mint_key  # noqa: PLC0415 - see _asking
 
     if wish["items"] and (wish["quantity"] or wish["ticket_type"]):
         raise click.UsageError("--item goes without --quantity and --ticket-type")
     wish["key"] = wish["key"] or mint_key()
-    items = [Item(quantity, ticket_type) for ticket_type, quantity in wish["items"]]
+    items = [Item(int(item["quantity"]), item["ticket_type"]) for item in wish["items"]]
+    wanted = wish | {"quantity": wish["quantity"] or 1, "items": items or None}
     try:
-        order = asking.client.buy(
-            event, **wish | {"quantity": wish["quantity"] or 1, "items": items or None}
-        )
+        order = asking.client.buy(event, wait_seconds=wait_seconds, **wanted)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--key") from None
     except Unsettled as error:
-        error.add_note(_again(event, wish))
+        error.add_note(_how_to_ask_again(event, wish))
         raise
     except KeyboardInterrupt:
-        raise click.ClickException(f"interrupted; {_again(event, wish)}") from None
+        raise click.ClickException(f"interrupted; {_how_to_ask_again(event, wish)}") from None
     asking.show(order, _order_lines(order))
 
 
-def _again(event: str, wish: Mapping[str, Any]) -> str:
-    """Say how to learn what became of a purchase."""
-    options = {
-        f"--{name.replace('_', '-')}": wish[name]
-        for name in ("quantity", "ticket_type", "buyer", "key")
-    }
+def _how_to_ask_again(event: str, wish: Mapping[str, Any]) -> str:
     words = ["soldout", "buy", event]
-    words += [f"{name}={value}" for name, value in options.items() if value]
-    words += [f"--item={ticket_type}:{quantity}" for ticket_type, quantity in wish["items"]]
+    for name in ("quantity", "ticket_type", "buyer", "key"):
+        if wish[name]:
+            words += ["--" + name.replace("_", "-"), str(wish[name])]
+    for item in wish["items"]:
+        words += ["--item", f"{item['ticket_type']}:{item['quantity']}"]
     return f"ask again, it cannot buy twice: {shlex.join(words)}"
 
 
@@ -264,24 +275,299 @@ def remaining(asking: Asking, event: str | None) -> None:
       soldout remaining
       soldout remaining gala --json
     """
-    found = asking.client.remaining() if event is None else asking.client.remaining(event)
-    asking.show(found, _remaining_lines([found] if event else found.events))
+    if event is None:
+        all_stock = asking.client.remaining()
+        asking.show(all_stock, _stock_lines(all_stock.events))
+    else:
+        stock = asking.client.remaining(event)
+        asking.show(stock, _stock_lines([stock]))
 
 
-@main.group()
-def order() -> None:
+@main.group("order")
+def order_group() -> None:
     """Show an order, or take it back."""
 
 
-@order.command("show")
-@click.argument("order_id", metavar="ID", required=False)
-@click.option("--key", help="Find the order by the key it was bought under (administration).")
-@click.pass_context
-def order_show(context: click.Context, **arguments: Any) -> None:
-    """Print an order and its tickets, by its ID or by its purchase's key.
+@order_group.command("show")
+@click.argument("order_id", metavar="ID")
+@asks()
+def order_show(asking: Asking, order_id: str) -> None:
+    """Print the order with this ID, and its tickets.
+
+    \b
+    Example:
+      soldout order show 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
+    """
+    order = asking.client.order(order_id)
+    asking.show(order, _order_lines(order))
+
+
+@order_group.command("cancel")
+@click.argument("order_id", metavar="ID")
+@asks(admin=True)
+def order_cancel(asking: Asking, order_id: str) -> None:
+    """Take the order with this ID back; its tickets can be sold again.
+
+    \b
+    Example:
+      soldout order cancel 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
+    """
+    order = asking.client.cancel_order(order_id)
+    asking.show(order, _order_lines(order))
+
+
+# --- administration -------------------------------------------------------------------------------
+
+
+def _read_moment(_context: object, _option: object, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter(f"{value!r} is not like 2026-11-23T09:00:00Z, zone included")
+    return moment
+
+
+@main.group("event")
+def event_group() -> None:
+    """Put events on sale; pause, resume and close them."""
+
+
+@event_group.command("put")
+@click.argument("event")
+@click.option("--capacity", type=click.IntRange(min=0), help="Tickets of one type, `general`.")
+@click.option(
+    "--ticket-type",
+    "ticket_types",
+    metavar="ID:CAPACITY[:AMOUNT[:CURRENCY]]",
+    multiple=True,
+    callback=_read_each(
+        r"(?P<id>[^:]+):(?P<capacity>[0-9]+)(:(?P<amount>[0-9]+)(:(?P<currency>[A-Z]{3}))?)?",
+        "vip:10, vip:10:9900 or vip:10:9900:EUR",
+    ),
+    help=f"Price in minor units, such as cents, and {DEFAULT_CURRENCY} by default; repeatable.",
+)
+@click.option("--name", help="What people read. [EVENT]")
+@click.option("--opens-at", metavar="TIME", callback=_read_moment, help="2026-11-23T09:00:00Z")
+@click.option("--closes-at", metavar="TIME", callback=_read_moment, help="2026-11-24T09:00:00Z")
+@click.option("--max-per-order", type=click.IntRange(min=1), help="Tickets in one order.")
+@click.option("--max-per-buyer", type=click.IntRange(min=1), help="Tickets of one buyer in all.")
+@asks(admin=True)
+def event_put(asking: Asking, event: str, **members: Any) -> None:
+    """Create EVENT, or make it what the command says: what is left out is unset again.
 
     \b
     Examples:
-      soldout order show 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
-      soldout order show --key 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
+      soldout event put gala --capacity 100
+      soldout event put gala --ticket-type standing:90:2500 --ticket-type vip:10:9900:EUR
+      soldout event put gala --capacity 100 --opens-at 2026-11-23T09:00:00Z --max-per-buyer 4
     """
+    if (members["capacity"] is None) == (not members["ticket_types"]):
+        raise click.UsageError("give either --capacity or --ticket-type")
+    members["ticket_types"] = [_ticket_type(read) for read in members["ticket_types"]]
+    given = {name: value for name, value in members.items() if value not in (None, [])}
+    found = asking.client.put_event(event, **given)
+    asking.show(found, [_event_line(found)])
+
+
+def _ticket_type(read: dict[str, str]) -> http.TicketType:
+    from service.client import Money, TicketType  # noqa: PLC0415 - see _asking
+
+    price = (
+        Money(int(read["amount"]), read["currency"] or DEFAULT_CURRENCY) if read["amount"] else None
+    )
+    return TicketType(read["id"], int(read["capacity"]), price)
+
+
+@event_group.command("list")
+@asks()
+def event_list(asking: Asking) -> None:
+    """Print what is on sale.
+
+    \b
+    Example:
+      soldout event list
+    """
+    events = asking.client.events()
+    asking.show({"events": events}, map(_event_line, events) if events else ["no events yet"])
+
+
+@event_group.command("pause")
+@click.argument("event")
+@asks(admin=True)
+def event_pause(asking: Asking, event: str) -> None:
+    """Stop selling EVENT until it is resumed.
+
+    \b
+    Example:
+      soldout event pause gala
+    """
+    found = asking.client.pause_event(event)
+    asking.show(found, [_event_line(found)])
+
+
+@event_group.command("resume")
+@click.argument("event")
+@asks(admin=True)
+def event_resume(asking: Asking, event: str) -> None:
+    """Sell EVENT again.
+
+    \b
+    Example:
+      soldout event resume gala
+    """
+    found = asking.client.resume_event(event)
+    asking.show(found, [_event_line(found)])
+
+
+@event_group.command("close")
+@click.argument("event")
+@asks(admin=True)
+def event_close(asking: Asking, event: str) -> None:
+    """Stop selling EVENT.
+
+    \b
+    Example:
+      soldout event close gala
+    """
+    found = asking.client.close_event(event)
+    asking.show(found, [_event_line(found)])
+
+
+@main.command()
+@click.argument("event")
+@asks(admin=True)
+def audit(asking: Asking, event: str) -> None:
+    """Replay EVENT's journal and compare it with what else is known; exit status 1 if they differ.
+
+    \b
+    Example:
+      soldout audit gala
+    """
+    found = asking.client.audit(event)
+    asking.show(found, _audit_lines(event, found))
+    if not found.consistent:
+        raise click.exceptions.Exit(1)
+
+
+@main.command(hidden=True)
+def demo() -> None:
+    """Put the demo event on sale, if it is not, and say how to buy from it: `serve --demo`."""
+    from service.client import UnknownEvent  # noqa: PLC0415 - see _asking
+
+    url = derive_url(
+        os.environ
+    )  # not SOLDOUT_URL: the demo belongs to the service that was started
+    with _asking(url, find_admin_key(os.environ), PATIENCE_SECONDS, as_json=False) as asking:
+        try:
+            asking.client.event(DEMO_EVENT)
+        except UnknownEvent:
+            asking.client.put_event(DEMO_EVENT, name="The demo", capacity=DEMO_CAPACITY)
+    body = f'{{"event": "{DEMO_EVENT}", "quantity": 1}}'
+    click.echo(
+        f"Buy: curl {url}/buy -H 'Content-Type: application/json' -d '{body}'   Look: {url}/"
+    )
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def _print_json(told: object) -> None:
+    import msgspec  # noqa: PLC0415 - see _asking
+
+    click.echo(msgspec.json.encode(told))
+
+
+def _order_lines(order: http.Order) -> Iterator[str]:
+    count = len(order.tickets)
+    price = (
+        f", {_price(order.total)}" if order.total and order.total.currency != NO_CURRENCY else ""
+    )
+    what = f"{count} ticket{'' if count == 1 else 's'} of {order.event}{price}"
+    yield f"{order.status}: order {order.id}, {what}"
+    yield from _table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
+
+
+def _stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
+    rows: list[tuple[str, ...]] = [("EVENT", "STATUS", "REMAINING", "HELD", "SOLD", "CAPACITY")]
+    for e in events:
+        rows.append((e.event, e.status, *map(str, (e.remaining, e.held, e.sold, e.capacity))))
+        for t in e.ticket_types if len(e.ticket_types) > 1 else ():
+            counts = map(str, (t.remaining, t.held, t.sold, t.capacity))
+            rows.append((f"  {t.ticket_type}", "", *counts))
+    return _table(rows)
+
+
+def _event_line(event: http.Event) -> str:
+    types = ", ".join(
+        f"{t.id} {t.capacity}" + (f" at {_price(t.price)}" if t.price and t.price.amount else "")
+        for t in event.ticket_types
+    )
+    more = {
+        "opens": event.opens_at,
+        "closes": event.closes_at,
+        "per order": event.max_per_order,
+        "per buyer": event.max_per_buyer,
+    }
+    told = [types, *(f"{name} {value}" for name, value in more.items() if value is not None)]
+    return f"{event.id} ({event.name}): {event.status}; {'; '.join(told)}"
+
+
+def _audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
+    counts = f"{audit.sold} sold, {audit.held} held, {audit.remaining} remaining"
+    verdict = "consistent" if audit.consistent else "NOT CONSISTENT"
+    yield f"{event}: {verdict}; {audit.entries} entries, {audit.orders} orders, {counts}"
+    yield from (f"  {finding}" for finding in audit.findings)
+
+
+def _price(money: http.Money) -> str:
+    if money.currency in WITHOUT_MINOR_UNIT:
+        digits = 0
+    else:
+        digits = 3 if money.currency in IN_THOUSANDTHS else 2
+    return f"{money.amount / 10**digits:.{digits}f} {money.currency}"
+
+
+def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _told(error: http.ClientError) -> dict[str, object]:
+    """Return an error for machines."""
+    return {
+        "error": type(error).__name__,
+        "detail": str(error),
+        "key": error.key,
+        "problem": getattr(error, "problem", None),
+    }
+
+
+def _sentence(error: http.ClientError) -> str:
+    """Return an error for people: what happened, and what to do about it."""
+    from service import client as http  # noqa: PLC0415 - see _asking
+
+    notes = getattr(error, "__notes__", [])
+    match error:
+        case http.Unsettled():
+            advice = notes[0]
+        case http.Unavailable():
+            advice = "is it running? `soldout serve` starts one, --url names another"
+        case http.SoldOut(held=held) if held:
+            advice = f"{held} are held and may come back"
+        case http.NotOnSale(opens_at=opens_at) if opens_at:
+            advice = f"it opens at {opens_at}"
+        case http.UnknownEvent() | http.UnknownTicketType():
+            advice = "`soldout event list` names them all"
+        case http.KeyReused():
+            advice = "use a new --key for a new purchase"
+        case http.Unauthorized() | http.Forbidden():
+            advice = "set SOLDOUT_ADMIN_KEY to this service's key"
+        case _:
+            advice = ""
+    return "; ".join(part for part in (str(error).rstrip("."), advice) if part)
