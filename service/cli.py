@@ -34,7 +34,6 @@ WEB = ("gunicorn", "--config", "python:service.gunicorn_conf", "service.app:crea
 # ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
 WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
-IN_THOUSANDTHS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 NO_CURRENCY = "XXX"
 
 
