@@ -28,6 +28,7 @@ DEFAULT_DATA_DIR = "./data"
 DEFAULT_CURRENCY = "EUR"
 PATIENCE_SECONDS = 5.0  # a service that restarts is back by then; one that is not there is named
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
+HASH_PREFIX = "sha256:"  # a service may be given its key so; from it nobody can tell the key
 DEMO_EVENT, DEMO_CAPACITY = "demo", 100
 WEB = ("gunicorn", "--config", "python:service.gunicorn_conf", "service.app:create_app()")
 
@@ -164,18 +165,21 @@ def derive_url(environ: Mapping[str, str]) -> str:
 
 def find_admin_key(environ: Mapping[str, str]) -> str:
     """Return the administration's key from where a service with these settings has it."""
-    if environ.get("SOLDOUT_ADMIN_KEY"):
-        return environ["SOLDOUT_ADMIN_KEY"]
+    given = environ.get("SOLDOUT_ADMIN_KEY", "")
+    if given.startswith(HASH_PREFIX):
+        raise _no_admin_key("SOLDOUT_ADMIN_KEY is only its hash")
+    if given:
+        return given
     data_path = Path(environ.get("SOLDOUT_DATA_DIR") or DEFAULT_DATA_DIR)
     path = Path(environ.get("SOLDOUT_ADMIN_KEY_FILE") or data_path / "admin-key")
     try:
-        lines = [line.strip() for line in path.read_text().splitlines()]
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
     except OSError as error:
         raise _no_admin_key(f"{path}: {error.strerror}") from None
     for line in lines:
-        if line and not line.startswith(("#", "sha256:")):  # from a hash, nobody can tell the key
+        if line and not line.startswith(("#", HASH_PREFIX)):
             return line
-    raise _no_admin_key(f"{path} holds none that can be sent")
+    raise _no_admin_key(f"{path} holds none, or only hashes")
 
 
 def _no_admin_key(why: str) -> Misuse:
@@ -244,17 +248,19 @@ def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> No
     try:
         order = asking.client.buy(event, wait_seconds=wait_seconds, **wanted)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--key") from None
+        raise click.UsageError(str(error)) from None
     except Unsettled as error:
-        error.add_note(_how_to_ask_again(event, wish))
+        error.add_note(_how_to_ask_again(asking.client.base_url, event, wish))
         raise
     except KeyboardInterrupt:
-        raise click.ClickException(f"interrupted; {_how_to_ask_again(event, wish)}") from None
+        raise click.ClickException(
+            f"interrupted; {_how_to_ask_again(asking.client.base_url, event, wish)}"
+        ) from None
     asking.show(order, _order_lines(order))
 
 
-def _how_to_ask_again(event: str, wish: Mapping[str, Any]) -> str:
-    words = ["soldout", "buy", event]
+def _how_to_ask_again(url: str, event: str, wish: Mapping[str, Any]) -> str:
+    words = ["soldout", "buy", event, "--url", url]
     for name in ("quantity", "ticket_type", "buyer", "key"):
         if wish[name]:
             words += ["--" + name.replace("_", "-"), str(wish[name])]
@@ -467,7 +473,8 @@ def demo() -> None:
             asking.client.put_event(DEMO_EVENT, name="The demo", capacity=DEMO_CAPACITY)
     body = f'{{"event": "{DEMO_EVENT}", "quantity": 1}}'
     click.echo(
-        f"Buy: curl {url}/buy -H 'Content-Type: application/json' -d '{body}'   Look: {url}/"
+        f"soldout: buy a ticket with curl {url}/buy -H 'Content-Type: application/json'"
+        f" -d '{body}' and look at {url}/"
     )
 
 
@@ -506,8 +513,8 @@ def _event_line(event: http.Event) -> str:
         for t in event.ticket_types
     )
     more = {
-        "opens": event.opens_at,
-        "closes": event.closes_at,
+        "opens": event.opens_at and _time(event.opens_at),
+        "closes": event.closes_at and _time(event.closes_at),
         "per order": event.max_per_order,
         "per buyer": event.max_per_buyer,
     }
@@ -520,6 +527,10 @@ def _audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
     verdict = "consistent" if audit.consistent else "NOT CONSISTENT"
     yield f"{event}: {verdict}; {audit.entries} entries, {audit.orders} orders, {counts}"
     yield from (f"  {finding}" for finding in audit.findings)
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _price(money: http.Money) -> str:
@@ -555,12 +566,14 @@ def _sentence(error: http.ClientError) -> str:
     match error:
         case http.Unsettled():
             advice = notes[0]
-        case http.Unavailable():
+        case http.Unavailable(reached=False):
             advice = "is it running? `soldout serve` starts one, --url names another"
+        case http.Unavailable():
+            advice = "try again in a moment"
         case http.SoldOut(held=held) if held:
             advice = f"{held} are held and may come back"
-        case http.NotOnSale(opens_at=opens_at) if opens_at:
-            advice = f"it opens at {opens_at}"
+        case http.NotOnSale(event_status="scheduled", opens_at=opens_at) if opens_at:
+            advice = f"it opens at {_time(opens_at)}"
         case http.UnknownEvent() | http.UnknownTicketType():
             advice = "`soldout event list` names them all"
         case http.KeyReused():
@@ -569,4 +582,5 @@ def _sentence(error: http.ClientError) -> str:
             advice = "set SOLDOUT_ADMIN_KEY to this service's key"
         case _:
             advice = ""
-    return "; ".join(part for part in (str(error).rstrip("."), advice) if part)
+    happened = " ".join(str(error).split()).rstrip(".")
+    return f"{happened}; {advice}" if advice else happened

@@ -16,6 +16,7 @@ ClientError
 │   ├── MalformedRequest
 │   ├── KeyReused          the key names a purchase with another body
 │   ├── NotSettled         no such order; it may still be pending, for `retry_after_seconds`
+│   ├── NotFound           nothing is at this address: no such order to cancel
 │   ├── CapacityCommitted  a capacity below what is sold and held
 │   ├── Unauthorized       no administration key was sent
 │   └── Forbidden          this administration key is not the service's
@@ -171,12 +172,13 @@ class Audit(Struct, frozen=True):
     remaining: int
     orders: int
     tickets: int
-    findings: tuple[Any, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 class Worker(Struct, frozen=True):
     """A process of the pool, and what it has settled since it started."""
 
+    worker: int
     host: str
     pid: int
     since: datetime
@@ -297,6 +299,12 @@ class NotSettled(Refused):
     """No such order. With `retry_after_seconds` it may still be pending; without, it is none."""
 
     slug = "not-settled"
+
+
+class NotFound(Refused):
+    """Nothing is at this address."""
+
+    slug = "not-found"
 
 
 class CapacityCommitted(Refused):
@@ -465,10 +473,11 @@ T = TypeVar("T")
 class Client:
     """A client of one soldout service, which keeps its connections; use it in a `with` block.
 
-    `timeout_seconds` bounds the silence of the service within one attempt, beyond the wait that a
-    purchase asked for. Lost connections, timeouts, faults of the service and gateway errors of a
-    proxy are tried again, refusals never; no attempt starts after `patience_seconds`, and 0 makes it a single one. All that this
-    client sends is safe to repeat: purchases by their key, everything else by its nature.
+    `timeout_seconds` bounds the service's silence within one attempt, beyond the wait that a
+    purchase asks for; keep it above the service's own wait (5 s by default), or every slow purchase
+    is a lost one. Lost connections, timeouts, faults of the service and gateway errors of a proxy
+    are tried again, refusals never; no attempt starts after `patience_seconds`, and with 0 there is
+    one. All that is sent is safe to repeat: purchases by their key, everything else by its nature.
 
     One client for each thread: `requests` does not promise that a session can be shared. Making a
     client opens no connection. Raises ValueError if `base_url` is not an http or https address.
@@ -482,9 +491,7 @@ class Client:
         patience_seconds: float = PATIENCE_SECONDS,
         clock: Clock = time,
     ) -> None:
-        if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).hostname:
-            raise ValueError(f"not an address like http://127.0.0.1:8000: {base_url!r}")
-        self.base_url = base_url.rstrip("/")
+        self.base_url = _checked_address(base_url)
         self._admin = _Bearer(admin_key)
         self._public = _Bearer(None)
         self._timeout_seconds = timeout_seconds
@@ -629,7 +636,7 @@ class Client:
         return self._get(_Call("POST", path, admin=True), Event)
 
     def cancel_order(self, order_id: str) -> Order:
-        """Take an order back; its stock can be sold again. Raises `NotSettled` if there is none."""
+        """Take an order back; its stock can be sold again. Raises `NotFound`."""
         path = f"/orders/{_segment(order_id)}/cancel"
         return self._get(_Call("POST", path, admin=True), Order)
 
@@ -725,6 +732,17 @@ class Client:
         if not url.startswith(self.base_url + "/"):
             raise UnexpectedAnswer(answer, f"leads to another server, {url}")
         return url.removeprefix(self.base_url)
+
+
+def _checked_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # of a port that is no number
+        good = False
+    if not good:
+        raise ValueError(f"not an address like http://127.0.0.1:8000: {url!r}")
+    return url.rstrip("/")
 
 
 def _purchase_call(body: bytes, key: str, wait_seconds: int | None) -> _Call:
