@@ -1,0 +1,68 @@
+"""What a run leaves behind to judge it by: the clients' stories, the last look, the server's books.
+
+In: what `referee.py` collected. Out: plain data for the invariants, which therefore need no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from msgspec import Struct
+
+from loadtest.stories import Answer, Look, Order, Purchase, Record, Sale
+
+
+class Audit(Struct, frozen=True):
+    """The answer of `GET /events/{id}/audit`."""
+
+    consistent: bool
+    entries: int
+    capacity: int
+    sold: int
+    held: int
+    remaining: int
+    orders: int
+    tickets: int
+    findings: list[object] = []
+
+
+class Books(Struct, frozen=True):
+    """What the administration shows after the rush; a peer has none of it."""
+
+    orders: list[Order]  # every order of the event, in the order of sale
+    by_id: dict[str, Order | None]  # some orders as a buyer reads them; None where there is none
+    audit: Audit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a run is judged by."""
+
+    sale: Sale
+    record: Record
+    final: Look
+    books: Books | None = None
+    processes: int = 1  # that ran clients
+    processes_heard: int = 1
+    crashes: list[str] = field(default_factory=list)  # of the load test's own clients
+
+    def answers(self) -> Iterator[tuple[Purchase, Answer]]:
+        """Yield every answer with the purchase it belongs to."""
+        return ((p, answer) for p in self.record.purchases for answer in p.answers)
+
+    @cached_property
+    def told(self) -> dict[str, Order]:
+        """The orders that clients were told of, by id, each as it was told first."""
+        orders: dict[str, Order] = {}
+        for _, answer in self.answers():
+            if answer.order:
+                orders.setdefault(answer.order.id, answer.order)
+        return orders
+
+    @property
+    def accounts(self) -> dict[str, list[Order]]:
+        """What is sold by each account of it: the clients', and the books' where there are any."""
+        told = {"told to buyers": list(self.told.values())}
+        return told | ({"in the books": self.books.orders} if self.books else {})
