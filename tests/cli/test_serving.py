@@ -1,0 +1,117 @@
+"""`soldout serve`: its flags, its demo, and what it says of a wrong value."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from service.client import Client
+from tests.cli.conftest import Type, typing
+from tests.harness import START_SECONDS, Soldout, wait_until
+
+SERVE = [sys.executable, "-m", "service", "serve"]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Soldout]:
+    """A service whose flags go before an environment in which every value is wrong."""
+    service = Soldout(tmp_path / "data", bind="x", lock="x", workers="x", web_processes="x")
+    service.env["SOLDOUT_DATA_DIR"] = "/proc/no/such/place"
+    service.env["SOLDOUT_URL"] = "http://127.0.0.1:1"
+    del service.env["SOLDOUT_ADMIN_KEY"]
+    flags = f"--bind 127.0.0.1:{service.port} --data-dir {service.data_dir} --lock process"
+    flags += " --workers 1 --web-processes 1 --demo"
+    with service.log_path.open("ab") as log:
+        service.process = subprocess.Popen(
+            [*SERVE, *flags.split()], env=service.env, stdout=log, stderr=log
+        )
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.terminate()
+
+
+@pytest.fixture
+def cli(demo: Soldout) -> Type:
+    return typing(
+        {"SOLDOUT_BIND": f"127.0.0.1:{demo.port}", "SOLDOUT_DATA_DIR": str(demo.data_dir)}
+    )
+
+
+def advice(service: Soldout) -> list[str]:
+    """Return the words of the line that says how to buy, once it is printed."""
+    assert service.process is not None
+    wait_until(
+        lambda: "curl" in service.log() or service.process.poll() is not None,  # type: ignore[union-attr]
+        START_SECONDS,
+        "the demo says how to buy",
+    )
+    return shlex.split(next(line for line in service.log().splitlines() if "curl" in line))
+
+
+def test_the_demo_is_on_sale_as_its_one_line_says(demo: Soldout, cli: Type) -> None:
+    words = advice(demo)
+    url, header, body = (words[words.index(w) + 1] for w in ("curl", "-H", "-d"))
+    name, _, value = header.partition(": ")
+    answer = requests.post(url, body, headers={name: value}, timeout=10)
+    assert answer.status_code == 201, answer.text
+    assert words[-1] == f"{demo.url}/"
+    assert cli("remaining", "demo", "--json").json["sold"] == 1
+
+
+def test_flags_go_before_the_environment(demo: Soldout) -> None:
+    advice(demo)
+    family = demo.family()
+    assert (len(family["worker"]), len(family["web"])) == (1, 1)
+    assert (demo.data_dir / "admin-key").exists()
+
+
+def test_the_demo_leaves_a_demo_event_that_exists_as_it_is(demo: Soldout, cli: Type) -> None:
+    advice(demo)
+    assert cli("event", "put", "demo", "--capacity", "7").status == 0
+    assert cli("demo").status == 0
+    assert cli("remaining", "demo", "--json").json["capacity"] == 7
+
+
+def test_serve_becomes_the_supervisor_and_drains_when_asked(demo: Soldout) -> None:
+    """No process stands between: the pid that was started gets the signal and gives the status."""
+    advice(demo)
+    with Client(demo.url) as client:
+        client.buy("demo")
+    assert demo.terminate() == 0
+
+
+def refused(flags: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    command, env = [*SERVE, *flags.split()], Soldout(tmp_path / "data").env
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("flags", ["--lock redis", "--workers", "--redis", "now"])
+def test_a_flag_that_is_none_is_misuse(tmp_path: Path, flags: str) -> None:
+    found = refused(flags, tmp_path)
+    assert found.returncode == 2
+    assert found.stderr.splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable"),
+    [
+        ("--workers many", "SOLDOUT_WORKERS"),
+        ("--web-processes 0", "SOLDOUT_WEB_PROCESSES"),
+        ("--bind nowhere", "SOLDOUT_BIND"),
+    ],
+)
+def test_a_wrong_value_is_status_2_and_one_line_that_names_it(
+    tmp_path: Path, flags: str, variable: str
+) -> None:
+    found = refused(flags, tmp_path)
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert variable in found.stderr

@@ -1,0 +1,237 @@
+"""The command line without a service: help, misuse, and what is said when nobody is there."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from service.cli import derive_url, find_admin_key, main
+from tests.cli.conftest import Type, typing
+from tests.client.scripted import DROP, PENDING, Answer, playing, problem, sold
+from tests.harness import free_port
+
+COMMANDS = [
+    "",
+    "serve",
+    "buy",
+    "remaining",
+    "order",
+    "order show",
+    "order cancel",
+    "event",
+    "event put",
+    "event list",
+    "event pause",
+    "event resume",
+    "event close",
+    "audit",
+]
+
+
+def every_command(group: click.Group, name: str = "") -> list[str]:
+    found = [name]
+    for word, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += every_command(command, f"{name} {word}".strip())
+        elif not command.hidden:
+            found.append(f"{name} {word}".strip())
+    return found
+
+
+def test_these_are_all_commands() -> None:
+    assert sorted(every_command(main)) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps(nowhere: Type, command: str) -> None:
+    helped = nowhere(*command.split(), "--help")
+    assert helped.status == 0
+    assert helped.out.startswith(f"Usage: soldout {command}".rstrip())
+    assert helped == nowhere(*command.split(), "-h")
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {"order", "event"}])
+def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
+    """Each example is parsed as it stands, and carried out no further."""
+    found: click.Command = main
+    for word in command.split():
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    examples = [
+        shlex.split(line)[1:]
+        for line in (found.help or "").splitlines()
+        if line.strip().startswith("soldout ")
+    ]
+    assert examples
+    for words in examples:
+        named: click.Command = main
+        while isinstance(named, click.Group):
+            named = named.commands[words.pop(0)]
+        named.make_context("soldout", words)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("sell gala", "No such command 'sell'"),
+        ("buy", "Missing argument 'EVENT'"),
+        ("buy gala --quantity 0", "x>=1"),
+        ("buy gala --quantity many", "not a valid integer"),
+        ("buy gala --item standing", "'standing' is not like standing:2"),
+        ("buy gala --item standing:x", "'standing:x' is not like standing:2"),
+        ("buy gala --item standing:2 --quantity 2", "--item goes without --quantity"),
+        ("buy gala --key short", "16 to 255 visible ASCII"),
+        ("buy gala --patience -1", "x>=0"),
+        ("order show", "Missing argument 'ID'"),
+        ("remaining --url localhost:8000", "correct --url or SOLDOUT_URL"),
+    ],
+)
+def test_misuse_is_status_2_and_says_what_is_wrong(
+    nowhere: Type, words: str, complaint: str
+) -> None:
+    typed = nowhere(*words.split())
+    assert typed.status == 2
+    assert complaint in typed.err
+    assert typed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("", "either --capacity or --ticket-type"),
+        ("--capacity 5 --ticket-type vip:5", "either --capacity or --ticket-type"),
+        ("--ticket-type vip", "'vip' is not like vip:10"),
+        ("--ticket-type vip:10:9900:euro", "is not like vip:10"),
+        ("--capacity 5 --opens-at tomorrow", "'tomorrow' is not like 2026-11-23T09:00:00Z"),
+        ("--capacity 5 --opens-at 2026-11-23T09:00:00", "zone included"),
+    ],
+)
+def test_an_event_that_cannot_be_put_is_misuse(words: str, complaint: str) -> None:
+    typed = typing({"SOLDOUT_ADMIN_KEY": "x" * 16})("event", "put", "gala", *words.split())
+    assert typed.status == 2
+    assert complaint in typed.err
+
+
+@pytest.mark.parametrize("words", ["remaining", "buy gala", "event list", "order show x"])
+def test_a_service_that_is_not_there_is_named_in_one_line(words: str) -> None:
+    bind = f"127.0.0.1:{free_port()}"
+    typed = typing({"SOLDOUT_BIND": bind})(*words.split(), "--patience", "0")
+    assert typed.status == 1
+    assert typed.out == ""
+    assert typed.err == (
+        f"Error: cannot reach http://{bind}: Connection refused;"
+        " is it running? `soldout serve` starts one, --url names another\n"
+    )
+
+
+# --- a purchase of unknown outcome ---
+
+
+def test_a_purchase_of_unknown_outcome_prints_the_command_that_tells(nowhere: Type) -> None:
+    with playing() as script:
+        script.play(DROP)
+        typed = nowhere(
+            *f"buy gala --url {script.url} --patience 0 --item vip:2 --buyer".split(), "Ann O'Neill"
+        )
+        assert typed.status == 1
+        assert "it is unknown whether this purchase was sold" in typed.err
+        assert typed.err.count("\n") == 1
+        again = shlex.split(typed.err.partition("it cannot buy twice: ")[2])
+
+        script.play(sold())
+        assert again[0] == "soldout"
+        assert nowhere(*again[1:]).status == 0
+        first, second = script.seen
+        assert first.key == second.key
+        assert first.body == second.body
+
+
+def test_a_purchase_still_pending_prints_the_command_that_tells(nowhere: Type) -> None:
+    with playing() as script:
+        script.play(Answer(202, PENDING, {"Retry-After": "60"}))
+        key = "the-key-of-this-purchase"
+        typed = nowhere(*f"buy gala --url {script.url} -q 2 --key {key} --json".split())
+        assert typed.status == 1
+        assert f"soldout buy gala --url {script.url} --quantity 2 --key {key}" in typed.err
+        assert typed.json["error"] == "Unsettled"
+        assert typed.json["key"] == key
+
+
+def test_a_service_with_a_fault_is_not_asked_whether_it_runs(nowhere: Type) -> None:
+    with playing() as script:
+        script.play(problem(503, "unavailable", detail="The ledger cannot be read just now."))
+        typed = nowhere("remaining", "--url", script.url, "--patience", "0")
+        assert typed.err == "Error: The ledger cannot be read just now; try again in a moment\n"
+
+
+# --- where the service is, and its key ---
+
+
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [
+        (None, "http://127.0.0.1:8000"),
+        ("", "http://127.0.0.1:8000"),
+        ("10.0.0.7:80", "http://10.0.0.7:80"),
+        ("0.0.0.0:9000", "http://127.0.0.1:9000"),
+        ("[::]:9000", "http://[::1]:9000"),
+        ("[::1]:9000", "http://[::1]:9000"),
+    ],
+)
+def test_the_service_is_looked_for_where_it_listens(bind: str | None, url: str) -> None:
+    assert derive_url({} if bind is None else {"SOLDOUT_BIND": bind}) == url
+
+
+def test_the_admin_key_is_taken_from_where_the_service_has_it(tmp_path: Path) -> None:
+    (tmp_path / "admin-key").write_text(
+        "# made at the first start\n\n  key-of-the-directory\nold\n"
+    )
+    (tmp_path / "elsewhere").write_text("key-of-the-file\n")
+    environ = {"SOLDOUT_DATA_DIR": str(tmp_path)}
+    assert find_admin_key(environ) == "key-of-the-directory"
+    environ["SOLDOUT_ADMIN_KEY_FILE"] = str(tmp_path / "elsewhere")
+    assert find_admin_key(environ) == "key-of-the-file"
+    environ["SOLDOUT_ADMIN_KEY"] = "key-itself"
+    assert find_admin_key(environ) == "key-itself"
+
+
+def test_the_data_directory_is_data_unless_said_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "admin-key").write_text("key-of-this-place\n")
+    assert find_admin_key({}) == "key-of-this-place"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), ("# nothing\n", "holds none"), ("sha256:00\n", "only hashes")],
+)
+def test_a_missing_admin_key_is_misuse_that_names_where_it_is_looked_for(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    if content is not None:
+        (tmp_path / "admin-key").write_text(content)
+    typed = typing({"SOLDOUT_DATA_DIR": str(tmp_path)})("audit", "gala")
+    assert typed.status == 2
+    assert typed.err.count("\n") == 1
+    for part in (str(tmp_path / "admin-key"), reason, "SOLDOUT_ADMIN_KEY_FILE"):
+        assert part in typed.err
+
+
+def test_an_admin_key_given_as_its_hash_cannot_be_sent() -> None:
+    typed = typing({"SOLDOUT_ADMIN_KEY": "sha256:" + "0" * 64})("audit", "gala")
+    assert typed.status == 2
+    assert "SOLDOUT_ADMIN_KEY is only its hash" in typed.err
+
+
+def test_serve_does_not_wait_for_the_http_client_to_be_imported() -> None:
+    code = "import service.cli, sys; print(*{'requests', 'msgspec', 'flask'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
