@@ -364,7 +364,6 @@ class UnexpectedAnswer(ClientError):  # noqa: N818 - it says what happened, as t
 
 
 _REFUSALS = {refusal.slug: refusal for refusal in Refused.__subclasses__()}
-_REFUSALS_BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden}
 _GATEWAY_STATUSES = {502, 503, 504}  # a proxy's words for "the service behind me does not answer"
 _LOST = (
     requests.ConnectionError,
@@ -642,7 +641,7 @@ class Client:
 
     def find_order(self, key: str) -> Order:
         """Return the order that was bought under `key`. Raises `NotSettled` if there is none."""
-        return self._get(_Call("GET", "/orders", params={"key": key}, admin=True), Order)
+        return self._get(_Call("GET", "/orders", params={"key": _quoted(key)}, admin=True), Order)
 
     def orders(self, event: str, page_size: int | None = None) -> Iterator[Order]:
         """Yield the event's orders in the order of sale, page by page. Raises `UnknownEvent`."""
@@ -746,11 +745,16 @@ def _checked_address(url: str) -> str:
 
 
 def _purchase_call(body: bytes, key: str, wait_seconds: int | None) -> _Call:
-    quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-    headers = {"Idempotency-Key": f'"{quoted}"'}  # a structured-field string, RFC 9651
+    headers = {"Idempotency-Key": _quoted(key)}
     if wait_seconds is not None:
         headers["Prefer"] = f"wait={wait_seconds}" if wait_seconds else "respond-async"  # RFC 7240
     return _Call("POST", "/buy", body, headers, wait_seconds=wait_seconds or 0)
+
+
+def _quoted(key: str) -> str:
+    """Return a key as a structured-field string (RFC 9651), so that it may hold quotes itself."""
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _order_call(order_id: str) -> _Call:
@@ -781,8 +785,7 @@ def _failure(answer: requests.Response) -> ClientError:
     if problem is None:
         return UnexpectedAnswer(answer, "is not an answer of soldout's; is the address right?")
     slug = str(problem.get("type", "")).rpartition("/")[2]
-    kind = _REFUSALS.get(slug) or _REFUSALS_BY_STATUS.get(answer.status_code, Refused)
-    return kind(problem, answer.status_code, retry_after_seconds)
+    return _REFUSALS.get(slug, Refused)(problem, answer.status_code, retry_after_seconds)
 
 
 def _problem(answer: requests.Response) -> dict[str, Any] | None:

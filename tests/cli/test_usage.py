@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from service.cli import derive_url, find_admin_key, main
 from tests.cli.conftest import Type, typing
-from tests.client.scripted import DROP, PENDING, Answer, playing, problem, sold
-from tests.harness import free_port
+from tests.client.scripted import DROP, PENDING, SILENCE, Answer, playing, problem, sold
+from tests.harness import free_port, wait_until
 
 COMMANDS = [
     "",
@@ -149,6 +150,21 @@ def test_a_purchase_of_unknown_outcome_prints_the_command_that_tells(nowhere: Ty
         first, second = script.seen
         assert first.key == second.key
         assert first.body == second.body
+
+
+def test_an_interrupted_purchase_prints_the_command_that_tells() -> None:
+    with playing() as script:
+        script.play(SILENCE)
+        command = [sys.executable, "-m", "service", "buy", "gala", "--url", script.url]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as buying:
+            wait_until(lambda: script.seen, 20, "the purchase is under way")
+            buying.send_signal(signal.SIGINT)
+            err = buying.communicate(timeout=20)[1]
+        assert buying.returncode == 1
+        assert err.startswith(
+            "Error: interrupted; ask again, it cannot buy twice: soldout buy gala"
+        )
+        assert err.endswith(f"--key {script.keys[0].strip(chr(34))}\n")
 
 
 def test_a_purchase_still_pending_prints_the_command_that_tells(nowhere: Type) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -241,6 +243,22 @@ def test_a_service_that_is_not_there_is_unavailable_and_nothing_was_bought() -> 
         client.buy("gala", key=KEY)
     assert not isinstance(nobody.value, Unsettled)
     assert nobody.value.key == KEY
+
+
+def test_a_service_that_takes_no_connection_is_unreachable_and_nothing_was_bought() -> None:
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # fill the queue of those who wait to be let in
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            Client(url, timeout_seconds=0.2, patience_seconds=0) as client,
+            pytest.raises(Unavailable, match="timed out") as nobody,
+        ):
+            client.buy("gala")
+    assert not isinstance(nobody.value, Unsettled)
 
 
 def test_a_purchase_that_may_have_arrived_once_is_not_called_unreachable_later(
