@@ -16,7 +16,16 @@ import gevent
 import msgspec
 from locust import FastHttpUser
 
-from loadtest.stories import Answer, Order, Purchase, Record, Sale, hear, read_look
+from loadtest.stories import (
+    Answer,
+    Order,
+    Purchase,
+    Record,
+    Sale,
+    TicketTypeOnSale,
+    hear,
+    read_look,
+)
 
 PATIENCE_SECONDS = 10.0  # twice what a service waits by default before it answers 202
 IMPATIENCE_SECONDS = 0.5
@@ -85,7 +94,12 @@ class Buyer(Client):
 
     def want(self) -> dict[str, int]:
         """Say how many tickets of which type: one."""
-        return {self.mind.choice(self.sale.ticket_types).id: 1}
+        return {self.choose().id: 1}
+
+    def choose(self) -> TicketTypeOnSale:
+        """Pick a ticket type as often as there are tickets of it."""
+        kinds = self.sale.ticket_types
+        return self.mind.choices(kinds, [kind.capacity for kind in kinds])[0]
 
     def pursue(self, purchase: Purchase) -> None:
         """Ask until the answer is certain, always with the same key."""
@@ -137,9 +151,9 @@ class GroupBuyer(Buyer):
 
     def want(self) -> dict[str, int]:
         """Say two to four tickets of one type, and perhaps one of each other type."""
-        first, *others = self.mind.sample(self.sale.ticket_types, len(self.sale.ticket_types))
-        along = others if self.mind.random() < 0.5 else []
-        return {first.id: self.mind.randint(2, 4), **{kind.id: 1 for kind in along}}
+        first, alone = self.choose(), self.mind.random() < 0.5
+        others = [kind for kind in self.sale.ticket_types if kind != first and not alone]
+        return {first.id: self.mind.randint(2, 4), **{kind.id: 1 for kind in others}}
 
 
 class ImpatientBuyer(Buyer):
