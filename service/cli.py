@@ -49,6 +49,8 @@ def main() -> None:
       soldout event put gala --capacity 100
       soldout buy gala --quantity 2
       soldout remaining gala
+
+    Exit status: 0 done, 1 refused or not reached, 2 misuse.
     """
 
 
@@ -110,32 +112,27 @@ def asks(
     """Give a command the options of asking a service, and an `Asking` as its first argument."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option(
+            "--url", envvar="SOLDOUT_URL", help="The service. [SOLDOUT_URL, SOLDOUT_BIND]"
+        )
+        @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+        @click.option(
+            "--patience",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0),
+            default=patience_seconds,
+            show_default=True,
+            help="How long to try again while no answer comes.",
+        )
         @functools.wraps(command)
         def run(url: str | None, as_json: bool, patience: float, **arguments: object) -> None:
             admin_key = find_admin_key(os.environ) if admin else None
             with _asking(url or derive_url(os.environ), admin_key, patience, as_json) as asking:
                 command(asking, **arguments)
 
-        return _URL(_JSON(_patience_option(patience_seconds)(run)))
+        return run
 
     return decorate
-
-
-_URL = click.option(
-    "--url", envvar="SOLDOUT_URL", help="Where the service is. [SOLDOUT_URL, else SOLDOUT_BIND]"
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-
-
-def _patience_option(seconds: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return click.option(
-        "--patience",
-        metavar="SECONDS",
-        type=click.FloatRange(min=0),
-        default=seconds,
-        show_default=True,
-        help="How long to try again while no answer comes.",
-    )
 
 
 @contextmanager
@@ -245,17 +242,16 @@ def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> No
     wish["key"] = wish["key"] or mint_key()
     items = [Item(int(item["quantity"]), item["ticket_type"]) for item in wish["items"]]
     wanted = wish | {"quantity": wish["quantity"] or 1, "items": items or None}
+    again = _how_to_ask_again(asking.client.base_url, event, wish)
     try:
         order = asking.client.buy(event, wait_seconds=wait_seconds, **wanted)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except Unsettled as error:
-        error.add_note(_how_to_ask_again(asking.client.base_url, event, wish))
+        error.add_note(again)
         raise
     except KeyboardInterrupt:
-        raise click.ClickException(
-            f"interrupted; {_how_to_ask_again(asking.client.base_url, event, wish)}"
-        ) from None
+        raise click.ClickException(f"interrupted; {again}") from None
     asking.show(order, _order_lines(order))
 
 
@@ -381,9 +377,9 @@ def event_put(asking: Asking, event: str, **members: Any) -> None:
 def _ticket_type(read: dict[str, str]) -> http.TicketType:
     from service.client import Money, TicketType  # noqa: PLC0415 - see _asking
 
-    price = (
-        Money(int(read["amount"]), read["currency"] or DEFAULT_CURRENCY) if read["amount"] else None
-    )
+    price = None
+    if read["amount"]:
+        price = Money(int(read["amount"]), read["currency"] or DEFAULT_CURRENCY)
     return TicketType(read["id"], int(read["capacity"]), price)
 
 
@@ -463,9 +459,8 @@ def demo() -> None:
     """Put the demo event on sale, if it is not, and say how to buy from it: `serve --demo`."""
     from service.client import UnknownEvent  # noqa: PLC0415 - see _asking
 
-    url = derive_url(
-        os.environ
-    )  # not SOLDOUT_URL: the demo belongs to the service that was started
+    # Not SOLDOUT_URL: the demo belongs to the service that was just started here.
+    url = derive_url(os.environ)
     with _asking(url, find_admin_key(os.environ), PATIENCE_SECONDS, as_json=False) as asking:
         try:
             asking.client.event(DEMO_EVENT)
@@ -489,11 +484,10 @@ def _print_json(told: object) -> None:
 
 def _order_lines(order: http.Order) -> Iterator[str]:
     count = len(order.tickets)
-    price = (
-        f", {_price(order.total)}" if order.total and order.total.currency != NO_CURRENCY else ""
-    )
-    what = f"{count} ticket{'' if count == 1 else 's'} of {order.event}{price}"
-    yield f"{order.status}: order {order.id}, {what}"
+    told = [f"order {order.id}", f"{count} ticket{'' if count == 1 else 's'} of {order.event}"]
+    if order.total and order.total.currency != NO_CURRENCY:
+        told.append(_price(order.total))
+    yield f"{order.status}: {', '.join(told)}"
     yield from _table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
 
 
@@ -562,10 +556,12 @@ def _sentence(error: http.ClientError) -> str:
     """Return an error for people: what happened, and what to do about it."""
     from service import client as http  # noqa: PLC0415 - see _asking
 
-    notes = getattr(error, "__notes__", [])
+    happened = str(error)
+    if isinstance(error, http.Refused) and "title" in error.problem:
+        happened = f"{error.problem['title']}: {happened}"
     match error:
         case http.Unsettled():
-            advice = notes[0]
+            advice = error.__notes__[0]  # from `buy`, which knows what was wished
         case http.Unavailable(reached=False):
             advice = "is it running? `soldout serve` starts one, --url names another"
         case http.Unavailable():
@@ -582,5 +578,5 @@ def _sentence(error: http.ClientError) -> str:
             advice = "set SOLDOUT_ADMIN_KEY to this service's key"
         case _:
             advice = ""
-    happened = " ".join(str(error).split()).rstrip(".")
+    happened = " ".join(happened.split()).rstrip(".")
     return f"{happened}; {advice}" if advice else happened

@@ -359,7 +359,10 @@ class UnexpectedAnswer(ClientError):  # noqa: N818 - it says what happened, as t
 
     def __init__(self, answer: requests.Response, why: str) -> None:
         start = " ".join(answer.content[:200].decode(errors="replace").split())[:80]
-        super().__init__(f"{_status_line(answer)} from {answer.url} {why}; it begins {start!r}")
+        super().__init__(
+            f"{_status_line(answer)} from {answer.url} {why} (it begins {start!r});"
+            " is the address right?"
+        )
         self.status_code = answer.status_code
 
 
@@ -497,6 +500,8 @@ class Client:
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._session = requests.Session()
+        for header in ("Accept", "Content-Type"):
+            self._session.headers[header] = "application/json"
         self._session.headers["User-Agent"] = "soldout-client"
 
     def __enter__(self) -> Self:
@@ -532,6 +537,8 @@ class Client:
 
         Raises a `Refused` if nothing was bought, `Unavailable` if the service could not be reached
         at all, `Unsettled` if the outcome is unknown; ValueError for a key that no header can hold.
+        A refusal is the word on the last attempt: should an earlier one that was lost still lie in
+        a queue, and stock come back before its deadline, then only asking with the key again tells.
         """
         key = mint_key() if key is None else key
         if not (16 <= len(key) <= 255 and all("!" <= c <= "~" for c in key)):
@@ -555,7 +562,7 @@ class Client:
         try:
             answer = self._ask(_purchase_call(body, key, wait_seconds), patience)
             while answer.status_code == 202:
-                pending = self._read(answer, Pending)
+                pending = _read(answer, Pending)
                 pause_seconds = _retry_after_seconds(answer)
                 if not patience.pause(pause_seconds):
                     raise Unsettled("it is still pending", key, pending, pause_seconds)
@@ -565,7 +572,7 @@ class Client:
                 if found is not None:
                     return found
                 answer = self._ask(_purchase_call(body, key, wait_seconds or None), patience)
-            return self._read(answer, Order)
+            return _read(answer, Order)
         except Unavailable as fault:
             if isinstance(fault, Unsettled) or not (fault.reached or pending):
                 raise
@@ -575,7 +582,7 @@ class Client:
 
     def _look_up(self, order_id: str, patience: _Patience) -> Order | None:
         try:
-            return self._read(self._ask(_order_call(order_id), patience), Order)
+            return _read(self._ask(_order_call(order_id), patience), Order)
         except NotSettled:
             return None
 
@@ -649,7 +656,7 @@ class Client:
         call = _Call("GET", f"/events/{_segment(event)}/orders", params=params, admin=True)
         while True:
             answer = self._ask(call, self._patience())
-            yield from self._read(answer, _Orders).orders
+            yield from _read(answer, _Orders).orders
             following = answer.links.get("next")
             if following is None:
                 return
@@ -682,7 +689,7 @@ class Client:
         return _Patience(self._patience_seconds, self._clock)
 
     def _get(self, call: _Call, kind: type[T]) -> T:
-        return self._read(self._ask(call, self._patience()), kind)
+        return _read(self._ask(call, self._patience()), kind)
 
     def _ask(self, call: _Call, patience: _Patience) -> requests.Response:
         """Send `call` until it is answered or `patience` ends; return an answer of success."""
@@ -702,8 +709,7 @@ class Client:
                 self.base_url + call.path,
                 params=call.params,
                 data=call.body,
-                headers={"Accept": "application/json", "Content-Type": "application/json"}
-                | call.headers,
+                headers=call.headers,
                 auth=self._admin if call.admin else self._public,
                 timeout=(
                     min(CONNECT_TIMEOUT_SECONDS, self._timeout_seconds),
@@ -718,12 +724,6 @@ class Client:
         if 200 <= answer.status_code < 300:
             return answer
         raise _failure(answer)
-
-    def _read(self, answer: requests.Response, kind: type[T]) -> T:
-        try:
-            return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as error:
-            raise UnexpectedAnswer(answer, f"is not what was asked for: {error}") from error
 
     def _own_path(self, answer: requests.Response, link: str) -> str:
         """Return what follows the base address in `link`: the key goes to no other server."""
@@ -774,6 +774,13 @@ def _rfc3339(moment: datetime) -> str:
 # --- judging what came back -----------------------------------------------------------------------
 
 
+def _read(answer: requests.Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.DecodeError as error:
+        raise UnexpectedAnswer(answer, f"is not what was asked for, {error}") from error
+
+
 def _failure(answer: requests.Response) -> ClientError:
     """Return the error that an answer other than success stands for."""
     problem = _problem(answer)
@@ -783,7 +790,7 @@ def _failure(answer: requests.Response) -> ClientError:
     if answer.status_code in _GATEWAY_STATUSES:
         return Unavailable(f"{_status_line(answer)} from a proxy", retry_after_seconds)
     if problem is None:
-        return UnexpectedAnswer(answer, "is not an answer of soldout's; is the address right?")
+        return UnexpectedAnswer(answer, "is not an answer of soldout's")
     slug = str(problem.get("type", "")).rpartition("/")[2]
     return _REFUSALS.get(slug, Refused)(problem, answer.status_code, retry_after_seconds)
 

@@ -71,7 +71,7 @@ def test_remaining_is_a_table_with_each_ticket_type(cli: Type, event: str) -> No
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("buy {event} --ticket-type vip -q 3", "2 of vip remain"),
+        ("buy {event} --ticket-type vip -q 3", "Sold out: 2 of vip remain"),
         ("buy {event}", "more than one ticket type"),
         ("buy nowhere", "`soldout event list` names them all"),
         ("buy {event} --ticket-type seated", "no ticket type seated"),
@@ -117,7 +117,7 @@ def test_an_event_is_switched_and_says_so(cli: Type, event: str) -> None:
             f"{event} ({event}): {status}; standing 10 at 25.00 EUR, vip 2 at 99.00 EUR\n"
         )
     refused = cli("buy", event, "--ticket-type", "vip")
-    assert (refused.status, refused.err) == (1, "Error: The event is closed\n")
+    assert (refused.status, refused.err) == (1, "Error: Not on sale: The event is closed\n")
 
 
 def test_an_event_that_opens_later_says_when(cli: Type) -> None:

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -46,6 +47,10 @@ def every_command(group: click.Group, name: str = "") -> list[str]:
 
 def test_these_are_all_commands() -> None:
     assert sorted(every_command(main)) == sorted(COMMANDS)
+
+
+def test_the_version_is_told(nowhere: Type) -> None:
+    assert nowhere("--version").out == f"soldout {metadata.version('soldout')}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

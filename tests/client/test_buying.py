@@ -93,6 +93,14 @@ def test_a_key_may_hold_any_visible_character(client: Client, event: str, form: 
         client.find_order(event)
 
 
+def test_a_key_is_the_same_key_where_others_send_it_bare(
+    client: Client, soldout: Soldout, event: str
+) -> None:
+    key = f'{event}"with-quotes"'
+    bare = soldout.buy(event, 1, key, ticket_type="vip")
+    assert client.buy(event, 1, ticket_type="vip", key=key).id == bare.json()["id"]
+
+
 def test_a_purchase_handed_over_is_known_by_its_key_and_id(soldout: Soldout, event: str) -> None:
     """Not waiting for the result: who has no patience is told how to learn it."""
     with (
