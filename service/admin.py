@@ -13,9 +13,11 @@ import gevent
 from flask import Blueprint, Response, request
 
 from service import wire
+from service.answers import NOT_STORED, Answer, answer
 from service.desk import Desk
 from service.keys import order_id, read_key
 from service.problems import Problem
+from service.views import to_rfc3339, view_event, view_order
 from workers.audit import audit
 from workers.domain import (
     CancelOrder,
@@ -35,7 +37,6 @@ PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 SWITCHES: Final[dict[str, Switch]] = {"pause": "paused", "resume": "open", "close": "closed"}
 HASHED_KEY_PREFIX: Final = "sha256:"
-NOT_STORED: Final = {"Cache-Control": "no-store"}
 
 
 class Keys:
@@ -88,29 +89,29 @@ def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host
             raise Problem("unknown-event", f"There is no event {event_id}.")
 
     @routes.put("/events/<event_id>")
-    def put_event(event_id: str) -> Response:
+    def put_event(event_id: str) -> Answer:
         stored = settled(wire.read_event(request, event_id, desk.deadline_ms()), Stored)
-        headers = {"Location": f"/events/{event_id}"}
-        return wire.answer(wire.view_event(stored.event), 201 if stored.created else 200, headers)
+        status = 201 if stored.created else 200
+        return answer(view_event(stored.event), status, ("Location", f"/events/{event_id}"))
 
     @routes.post("/events/<event_id>/<any(pause, resume, close):action>")
-    def switch_event(event_id: str, action: str) -> Response:
+    def switch_event(event_id: str, action: str) -> Answer:
         command = SwitchEvent(desk.deadline_ms(), event_id, SWITCHES[action])
-        return wire.answer(wire.view_event(settled(command, Stored).event))
+        return answer(view_event(settled(command, Stored).event))
 
     @routes.post("/orders/<uuid:wanted>/cancel")
-    def cancel_order(wanted: object) -> Response:
+    def cancel_order(wanted: object) -> Answer:
         cancelled = settled(CancelOrder(desk.deadline_ms(), str(wanted)), Cancelled)
-        return wire.answer(wire.view_order(cancelled.order), headers=NOT_STORED)
+        return answer(view_order(cancelled.order), 200, NOT_STORED)
 
     @routes.get("/orders")
-    def find_order() -> Response:
+    def find_order() -> Answer:
         if "key" not in request.args:
             raise wire.invalid("key", "required: GET /orders?key=<idempotency key>")
         order = reader.order(order_id(reader.secret, read_key(request.args["key"])))
         if order is None:
             raise Problem("not-settled", "No order was sold under this key, or not yet.")
-        return wire.answer(wire.view_order(order), headers=NOT_STORED)
+        return answer(view_order(order), 200, NOT_STORED)
 
     @routes.get("/events/<event_id>/orders")
     def list_orders(event_id: str) -> Response:
@@ -122,36 +123,36 @@ def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host
         after, limit = _number("after", 0), _number("limit", PAGE_DEFAULT)
         limit = min(max(limit, 1), PAGE_MAX)
         orders = reader.orders(event_id, after, limit + 1)
-        headers = dict(NOT_STORED)
+        headers = [NOT_STORED]
         if len(orders) > limit:
             orders.pop()
             following = f"/events/{event_id}/orders?after={orders[-1].entry}&limit={limit}"
-            headers["Link"] = f'<{following}>; rel="next"'
-        return wire.answer({"orders": [wire.view_order(o) for o in orders]}, headers=headers)
+            headers.append(("Link", f'<{following}>; rel="next"'))
+        return answer({"orders": [view_order(o) for o in orders]}, 200, *headers)
 
     @routes.get("/events/<event_id>/audit")
-    def audit_event(event_id: str) -> Response:
+    def audit_event(event_id: str) -> Answer:
         found = audit(reader, event_id, pause=lambda: gevent.sleep(0))
         if found is None:
             raise Problem("unknown-event", f"There is no event {event_id}.")
-        return wire.answer(found, headers=NOT_STORED)
+        return answer(found, 200, NOT_STORED)
 
     @routes.get("/workers")
-    def list_workers() -> Response:
+    def list_workers() -> Answer:
         workers = [
             {
                 "worker": pulse.worker,
                 "host": host,
                 "pid": pulse.pid,
-                "since": wire.to_rfc3339(pulse.started_ms),
-                "last_heartbeat": wire.to_rfc3339(pulse.beat_ms),
+                "since": to_rfc3339(pulse.started_ms),
+                "last_heartbeat": to_rfc3339(pulse.beat_ms),
                 "phase": pulse.phase.name.lower(),
                 "batches": pulse.batches,
                 "purchases": pulse.purchases,
             }
             for pulse in hearts.pulses()
         ]
-        return wire.answer({"workers": workers}, headers=NOT_STORED)
+        return answer({"workers": workers}, 200, NOT_STORED)
 
     return routes
 
@@ -186,7 +187,7 @@ def _csv(pages: Iterator[list[Order]]) -> Iterator[str]:
         yield _csv_lines(
             [order.id, order.status, order.sold_at, _plain(order.buyer or ""), t.ticket_type]
             + [str(t.number), t.code, order.total.currency]
-            for order in map(wire.view_order, page)
+            for order in map(view_order, page)
             for t in order.tickets
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint
 
-from service import wire
+from service.answers import Answer, answer
 from service.problems import Problem
+from service.views import view_event
 from workers.ledgers import LedgerReader
 
 
@@ -14,14 +15,14 @@ def blueprint(reader: LedgerReader) -> Blueprint:
     routes = Blueprint("events", __name__)
 
     @routes.get("/events")
-    def index() -> Response:
-        return wire.answer({"events": [wire.view_event(event) for event in reader.events()]})
+    def index() -> Answer:
+        return answer({"events": [view_event(event) for event in reader.events()]})
 
     @routes.get("/events/<event_id>")
-    def show(event_id: str) -> Response:
+    def show(event_id: str) -> Answer:
         event = reader.event(event_id)
         if event is None:
             raise Problem("unknown-event", f"There is no event {event_id}.")
-        return wire.answer(wire.view_event(event))
+        return answer(view_event(event))
 
     return routes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from workers.processes import end_with_parent, set_title
+from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import read_settings
 
 _settings = read_settings(os.environ)
@@ -42,5 +42,6 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Name the web process."""
+    """Name the web process, and make it ready for a crowd."""
     set_title(f"web {worker.soldout_number}")
+    spare_the_collector()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Blueprint, Response
+from flask import Blueprint
 
-from service import wire
+from service.answers import Answer, answer
 from service.desk import Desk
 from service.problems import Problem
 from workers.domain import Probe, Probed, Unsettled
@@ -53,13 +53,13 @@ def blueprint(readiness: Readiness) -> Blueprint:
     routes = Blueprint("health", __name__)
 
     @routes.get("/healthz")
-    def healthz() -> Response:
-        return wire.answer({"status": "alive"})
+    def healthz() -> Answer:
+        return answer({"status": "alive"})
 
     @routes.get("/readyz")
-    def readyz() -> Response:
+    def readyz() -> Answer:
         if reasons := readiness.reasons():
             raise Problem("unavailable", "; ".join(reasons), reasons=reasons)
-        return wire.answer({"status": "ready"})
+        return answer({"status": "ready"})
 
     return routes

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint
 from msgspec import Struct
 
-from service import wire
+from service.answers import NOT_STORED, Answer, answer
 from service.problems import Problem
+from service.views import EventStock, to_rfc3339, view_stock
 from workers.handoffs.courier import Courier
 from workers.hearts import clock_ms, wall_ms
 from workers.ledgers import LedgerReader
@@ -24,7 +25,7 @@ class Remaining(Struct):
     """The stock of all events at one moment."""
 
     as_of: str
-    events: list[wire.EventStock]
+    events: list[EventStock]
 
 
 class _Page(Struct, frozen=True):
@@ -59,16 +60,16 @@ class Board:
 
     def _read_all(self) -> bytes:
         now = wall_ms()
-        events = [wire.view_stock(event, now) for event in self._reader.events()]
-        return _encode(Remaining(wire.to_rfc3339(now), events))
+        events = [view_stock(event, now) for event in self._reader.events()]
+        return _encode(Remaining(to_rfc3339(now), events))
 
     def _read_one(self, event_id: str) -> bytes:
         now = wall_ms()
         event = self._reader.event(event_id)
         if event is None:
             raise Problem("unknown-event", f"There is no event {event_id}.")
-        stock = wire.view_stock(event, now)
-        stock.as_of = wire.to_rfc3339(now)
+        stock = view_stock(event, now)
+        stock.as_of = to_rfc3339(now)
         return _encode(stock)
 
 
@@ -77,11 +78,11 @@ def blueprint(board: Board) -> Blueprint:
     routes = Blueprint("live", __name__)
 
     @routes.get("/remaining")
-    def index() -> Response:
-        return wire.answer(board.all_events(), headers={"Cache-Control": "no-store"})
+    def index() -> Answer:
+        return answer(board.all_events(), 200, NOT_STORED)
 
     @routes.get("/remaining/<event_id>")
-    def show(event_id: str) -> Response:
-        return wire.answer(board.one_event(event_id), headers={"Cache-Control": "no-store"})
+    def show(event_id: str) -> Answer:
+        return answer(board.one_event(event_id), 200, NOT_STORED)
 
     return routes

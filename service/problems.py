@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import msgspec
-from flask import Blueprint, Flask, Response, render_template, request
+from flask import Blueprint, Flask, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from service.answers import Answer, answer, page
 from workers.errors import Overloaded, Unavailable
 
 RETRY_AFTER_SECONDS: Final = 1  # a restart of workers takes less; more would leave stock unsold
@@ -131,8 +131,6 @@ _SLUGS_BY_STATUS: Final = {
     415: "unsupported-media-type",
 }
 
-_encode = msgspec.json.Encoder().encode
-
 
 class Problem(Exception):  # noqa: N818 - the field's own word
     """A request that fails; what it raises becomes a problem document."""
@@ -146,7 +144,7 @@ class Problem(Exception):  # noqa: N818 - the field's own word
         self.headers = headers or {}
         self.members = members
 
-    def response(self) -> Response:
+    def response(self) -> Answer:
         """Return the problem document (application/problem+json)."""
         kind = KINDS[self.slug]
         document = {
@@ -157,10 +155,10 @@ class Problem(Exception):  # noqa: N818 - the field's own word
             "instance": request.path,
             **self.members,
         }
-        headers = {"Content-Type": "application/problem+json", **self.headers}
+        headers = list(self.headers.items())
         if kind.status == 503 or self.slug == "not-settled":
-            headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-        return Response(_encode(document), kind.status, headers)
+            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+        return answer(document, kind.status, *headers, media_type="application/problem+json")
 
 
 def install(app: Flask) -> None:
@@ -168,30 +166,30 @@ def install(app: Flask) -> None:
     pages = Blueprint("problems", __name__)
 
     @pages.get("/problems/")
-    def index() -> str:
-        return render_template("problems.html", kinds=KINDS)
+    def index() -> Answer:
+        return page(render_template("problems.html", kinds=KINDS))
 
     @pages.get("/problems/<slug>")
-    def page(slug: str) -> str:
+    def show(slug: str) -> Answer:
         if slug not in KINDS:
             raise Problem("not-found", "There is no such kind of problem.")
-        return render_template("problem.html", slug=slug, kind=KINDS[slug])
+        return page(render_template("problem.html", slug=slug, kind=KINDS[slug]))
 
     @app.errorhandler(Problem)
-    def on_problem(problem: Problem) -> Response:
+    def on_problem(problem: Problem) -> Answer:
         return problem.response()
 
     @app.errorhandler(Overloaded)
-    def on_overload(fault: Overloaded) -> Response:
+    def on_overload(fault: Overloaded) -> Answer:
         return Problem("overloaded", str(fault)).response()
 
     @app.errorhandler(Unavailable)
-    def on_unavailable(fault: Unavailable) -> Response:
+    def on_unavailable(fault: Unavailable) -> Answer:
         app.logger.error("%s", fault)
         return Problem("unavailable", "The ledger cannot be read just now.").response()
 
     @app.errorhandler(HTTPException)
-    def on_http_error(error: HTTPException) -> Response:
+    def on_http_error(error: HTTPException) -> Answer:
         slug = _SLUGS_BY_STATUS.get(error.code or 500)
         if slug is None:
             return Problem("internal-error", "See the service's log.").response()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
 from service import wire
+from service.answers import NOT_STORED, Answer, answer
 from service.desk import Desk
 from service.keys import make_key, order_id, quote_key, read_key
 from service.preferences import read_preferences
 from service.problems import Problem
+from service.views import view_order
 from workers.domain import Sold
 from workers.errors import Overloaded
 from workers.ledgers import LedgerReader
@@ -19,7 +21,7 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
     routes = Blueprint("purchases", __name__)
 
     @routes.post("/buy")
-    def buy() -> Response:
+    def buy() -> Answer:
         header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
         key = make_key() if header is None else read_key(header)
         prefer = read_preferences(request.environ.get("HTTP_PREFER"), desk.wait_max_seconds)
@@ -29,7 +31,7 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
         except Overloaded as fault:
             raise Problem("overloaded", str(fault), {"Idempotency-Key": quote_key(key)}) from None
         if isinstance(outcome, Sold):
-            response = wire.answer_order(outcome.order, 201, replayed=outcome.replayed)
+            response = wire.answer_sold(outcome)
         elif outcome is None:
             response = wire.answer_pending(purchase.id, desk.expires_at_ms(purchase), key)
         else:
@@ -42,10 +44,10 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
         return response
 
     @routes.get("/orders/<uuid:wanted>")
-    def show(wanted: object) -> Response:
+    def show(wanted: object) -> Answer:
         order = reader.order(str(wanted))
         if order is None:
             raise Problem("not-settled", "No order has this id, or not yet.")
-        return wire.answer(wire.view_order(order), headers={"Cache-Control": "no-store"})
+        return answer(view_order(order), 200, NOT_STORED)
 
     return routes

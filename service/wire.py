@@ -1,21 +1,21 @@
-"""JSON to commands, outcomes to answers: everything that the contract says about bodies stands here."""
+"""JSON to commands, outcomes to answers: what the contract says about requests and statuses stands here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from flask import Request, Response
+from flask import Request
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from service.answers import NOT_STORED, Answer, answer
 from service.keys import quote_key
 from service.problems import RETRY_AFTER_SECONDS, Problem
+from service.views import to_rfc3339, view_order
 from workers import domain
-from workers.domain import Event, Order
-from workers.hearts import wall_ms
 
 BODY_MAX_BYTES = 64 * 1024
 DEFAULT_TICKET_TYPE = "general"
@@ -30,8 +30,6 @@ Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 T = TypeVar("T")
-
-_json = msgspec.json.Encoder()
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -145,11 +143,16 @@ def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutE
     )
 
 
+def _to_ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
 def _read(request: Request, decode: Callable[[bytes], T]) -> T:
-    if request.mimetype != "application/json":
-        raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
+    if request.environ.get("CONTENT_TYPE") != "application/json":  # the usual, before it is parsed
+        if request.mimetype != "application/json":
+            raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
     try:
-        return decode(request.get_data(cache=False))
+        return decode(_read_body(request))
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `")
         unknown = re.search(r"(?:unknown|required) field `(.*)`", reason)
@@ -159,180 +162,45 @@ def _read(request: Request, decode: Callable[[bytes], T]) -> T:
         raise Problem("malformed-request", f"The body is not JSON: {error}") from None
 
 
+def _read_body(request: Request) -> bytes:
+    """Read the body; with a plain length, straight from the server, which checked that length."""
+    length = request.environ.get("CONTENT_LENGTH", "")
+    if length.isdigit() and len(length) <= 5 and int(length) <= BODY_MAX_BYTES:
+        body: bytes = request.environ["wsgi.input"].read(int(length))
+        return body
+    return request.get_data(cache=False)  # raises 413 for what is too large
+
+
 def invalid(field: str, reason: str) -> Problem:
     """Return the problem of a body that breaks a rule; `field` is "" for the body as a whole."""
     where = f"{field}: {reason}" if field else reason
     return Problem("invalid-request", where, errors=[{"field": field, "reason": reason}])
 
 
-# --- answers --------------------------------------------------------------------------------------
+# --- answers -------------------------------------------------------------------------------------
 
 
-class Money(Struct):
-    """An amount in minor units and an ISO 4217 code."""
-
-    amount: int
-    currency: str
-
-
-class Ticket(Struct):
-    """One ticket of an order; `code` is what it shows at the door."""
-
-    number: int
-    ticket_type: str
-    code: str
+def answer_sold(sold: domain.Sold) -> Answer:
+    """Return 201: the order, and where it can be found."""
+    location = ("Location", f"/orders/{sold.order.id}")
+    if sold.replayed:
+        return answer(
+            view_order(sold.order), 201, location, NOT_STORED, ("Idempotent-Replayed", "true")
+        )
+    return answer(view_order(sold.order), 201, location, NOT_STORED)
 
 
-class ItemView(Struct):
-    """So many tickets of one type."""
-
-    ticket_type: str
-    quantity: int
-
-
-class OrderView(Struct):
-    """An order as the contract shows it."""
-
-    id: str
-    event: str
-    status: str
-    buyer: str | None
-    items: list[ItemView]
-    tickets: list[Ticket]
-    total: Money
-    sold_at: str
-
-
-class Stock(Struct):
-    """The stock of one ticket type."""
-
-    ticket_type: str
-    capacity: int
-    sold: int
-    held: int
-    remaining: int
-
-
-class EventStock(Struct, omit_defaults=True):
-    """The stock of one event; `as_of` is given where it stands alone."""
-
-    event: str
-    status: str
-    capacity: int
-    sold: int
-    held: int
-    remaining: int
-    ticket_types: list[Stock]
-    as_of: str | None = None
-
-
-class TicketTypeView(Struct):
-    """A ticket type as a buyer sees it."""
-
-    id: str
-    capacity: int
-    price: Money
-
-
-class EventView(Struct):
-    """What is on sale."""
-
-    id: str
-    name: str
-    status: str
-    opens_at: str | None
-    closes_at: str | None
-    max_per_order: int | None
-    max_per_buyer: int | None
-    ticket_types: list[TicketTypeView]
-
-
-def to_rfc3339(ms: int) -> str:
-    """Write milliseconds since 1970 as RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def _to_ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)
-
-
-def view_order(order: Order) -> OrderView:
-    """Return an order as the contract shows it."""
-    tickets = []
-    number = order.first_number
-    for item in order.items:
-        for _ in range(item.quantity):
-            code = domain.ticket_code(order.id, number)
-            tickets.append(Ticket(number, item.ticket_type, code))
-            number += 1
-    return OrderView(
-        id=order.id,
-        event=order.event,
-        status="sold" if order.cancelled_entry is None else "cancelled",
-        buyer=order.buyer,
-        items=[ItemView(item.ticket_type, item.quantity) for item in order.items],
-        tickets=tickets,
-        total=Money(order.amount, order.currency),
-        sold_at=to_rfc3339(order.sold_at_ms),
-    )
-
-
-def view_stock(event: Event, now_ms: int) -> EventStock:
-    """Return an event's stock as `/remaining` shows it."""
-    types = [Stock(t.id, t.capacity, t.sold, t.held, t.remaining) for t in event.ticket_types]
-    return EventStock(
-        event=event.id,
-        status=event.status(now_ms),
-        capacity=sum(t.capacity for t in types),
-        sold=sum(t.sold for t in types),
-        held=sum(t.held for t in types),
-        remaining=sum(t.remaining for t in types),
-        ticket_types=types,
-    )
-
-
-def view_event(event: Event) -> EventView:
-    """Return an event as `/events` shows it."""
-    return EventView(
-        id=event.id,
-        name=event.name,
-        status=event.status(wall_ms()),
-        opens_at=None if event.opens_at_ms is None else to_rfc3339(event.opens_at_ms),
-        closes_at=None if event.closes_at_ms is None else to_rfc3339(event.closes_at_ms),
-        max_per_order=event.max_per_order,
-        max_per_buyer=event.max_per_buyer,
-        ticket_types=[
-            TicketTypeView(t.id, t.capacity, Money(t.amount, t.currency))
-            for t in event.ticket_types
-        ],
-    )
-
-
-def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON answer; `body` may be encoded already."""
-    data = body if isinstance(body, bytes) else _json.encode(body)
-    response = Response(data, status, headers, content_type="application/json")
-    return response
-
-
-def answer_order(order: Order, status: int, *, replayed: bool) -> Response:
-    """Return an order, and where it can be found."""
-    headers = {"Location": f"/orders/{order.id}", "Cache-Control": "no-store"}
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return answer(view_order(order), status, headers)
-
-
-def answer_pending(order_id: str, expires_at_ms: int, key: str) -> Response:
+def answer_pending(order_id: str, expires_at_ms: int, key: str) -> Answer:
     """Return 202: handed over, not settled yet. The key lets a client without one ask again."""
     body = {"id": order_id, "status": "pending", "expires_at": to_rfc3339(expires_at_ms)}
-    headers = {
-        "Location": f"/orders/{order_id}",
-        "Retry-After": str(RETRY_AFTER_SECONDS),
-        "Idempotency-Key": quote_key(key),
-        "Cache-Control": "no-store",
-    }
-    return answer(body, 202, headers)
+    return answer(
+        body,
+        202,
+        ("Location", f"/orders/{order_id}"),
+        ("Retry-After", str(RETRY_AFTER_SECONDS)),
+        ("Idempotency-Key", quote_key(key)),
+        NOT_STORED,
+    )
 
 
 def to_problem(outcome: domain.Refusal | domain.Unsettled) -> Problem:

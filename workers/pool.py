@@ -22,7 +22,7 @@ from workers.handoffs.unix_socket import UnixInbox
 from workers.hearts import Heart, Hearts, Phase, Pulse, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger
 from workers.locks import HeldProcessLock, ProcessLock
-from workers.processes import end_with_parent, set_title
+from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import Settings
 from workers.worker import Worker
 
@@ -167,6 +167,7 @@ def _run(worker: Worker) -> None:
         worker.stopping = True
 
     signal.signal(signal.SIGTERM, stop)
+    spare_the_collector()
     worker.run()
     worker.inbox.close()
     worker.ledger.close()

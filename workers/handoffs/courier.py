@@ -66,6 +66,7 @@ class Courier:
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
         self._idle: deque[Any] = deque()  # waiters of senders without work
+        self._under_way: dict[Lane, int] = {}  # commands in each lane's frame
         self.settled = 0  # grows with every answer: what was read before it is out of date
 
     def start(self) -> None:
@@ -91,8 +92,11 @@ class Courier:
         self._wake_sender()
         return receipt
 
+    def _worth_sending(self) -> bool:
+        return len(self._queue) >= max(self._under_way.values(), default=1)
+
     def _wake_sender(self) -> None:
-        if self._idle:
+        if self._idle and self._worth_sending():
             get_hub().loop.run_callback(self._idle.popleft().switch, None)
 
     # --- senders ---
@@ -110,18 +114,21 @@ class Courier:
 
     def _send_frame(self, lane: Lane) -> None:
         frame = self._next_frame()
+        self._under_way[lane] = len(frame)
         try:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
             self._queue.extendleft(reversed(frame))
+            self._under_way.pop(lane)
             self._wake_sender()
             raise
+        self._under_way.pop(lane)
         self.settled += 1
         for receipt, outcome in zip(frame, outcomes, strict=True):
             self._settle(receipt, outcome)
 
     def _next_frame(self) -> list[Receipt]:
-        while not self._queue:  # a sender may be woken for work that another one took
+        while not self._worth_sending():  # a sender may be woken for work that another one took
             waiter = Waiter()
             self._idle.append(waiter)
             waiter.get()

@@ -8,10 +8,11 @@ when closed, would drop SQLite's locks.
 from __future__ import annotations
 
 import functools
+import itertools
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -40,6 +41,8 @@ from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault
 APPLICATION_ID: Final = 0x50_1D_00_07  # tells this file from any other SQLite database
 SCHEMA_VERSION: Final = 1
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 may corrupt a WAL that several write
+STATEMENTS: Final = 128  # kept prepared; enough for all there are, in all their sizes
+ROWS_MAX: Final = 64  # in one statement
 BUSY_TIMEOUT_MS: Final = 5_000  # the lock keeps writers apart; this covers a checkpoint or a backup
 
 _EVENT_COLUMNS = (
@@ -102,9 +105,10 @@ class SqliteLedger:
         self._roll_back()
         self._connection.execute("BEGIN IMMEDIATE")
         state = State()
-        for order_id in {c.id for c in commands if isinstance(c, Purchase | CancelOrder)}:
-            for row in self._connection.execute(f"{_ORDERS} WHERE o.id = ?", (_to_blob(order_id),)):
-                state.orders[order_id] = _to_order(row)
+        ids = {c.id for c in commands if isinstance(c, Purchase | CancelOrder)}
+        for row in _select_in(self._connection, f"{_ORDERS} WHERE o.id IN", map(_to_blob, ids)):
+            order = _to_order(row)
+            state.orders[order.id] = order
         touched = {c.event for c in commands if isinstance(c, Purchase | PutEvent | SwitchEvent)}
         for event_id in touched | {order.event for order in state.orders.values()}:
             for number, event in _to_events(
@@ -212,8 +216,9 @@ class SqliteLedger:
         ).get
         self._event_numbers[event.id] = number
         self._connection.execute("DELETE FROM ticket_types WHERE event = ?", (number,))
-        self._connection.executemany(
-            "INSERT INTO ticket_types VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _insert(
+            self._connection,
+            "ticket_types",
             [
                 (
                     number,
@@ -232,8 +237,9 @@ class SqliteLedger:
 
     def _write_orders(self, settlement: Settlement) -> None:
         numbers = self._event_numbers
-        self._connection.executemany(
-            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _insert(
+            self._connection,
+            "orders",
             [
                 (
                     numbers[order.event],
@@ -251,8 +257,9 @@ class SqliteLedger:
                 for order in settlement.sales
             ],
         )
-        self._connection.executemany(
-            "INSERT INTO tickets VALUES (?, ?, ?)",
+        _insert(
+            self._connection,
+            "tickets",
             [
                 (numbers[order.event], number, order.entry)
                 for order in settlement.sales
@@ -263,15 +270,17 @@ class SqliteLedger:
             "UPDATE orders SET cancelled_entry = ? WHERE event = ? AND entry = ?",
             [(o.cancelled_entry, numbers[o.event], o.entry) for o in settlement.cancels],
         )
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO bought VALUES (?, ?, ?)",
+        _insert(
+            self._connection,
+            "bought",
             [(numbers[event], buyer, n) for (event, buyer), n in settlement.bought.items()],
         )
 
     def _write_journal(self, settlement: Settlement) -> None:
         numbers = self._event_numbers
-        self._connection.executemany(
-            "INSERT INTO journal VALUES (?, ?, ?, ?)",
+        _insert(
+            self._connection,
+            "journal",
             [
                 (numbers[e.event], e.number, e.at_ms, _json.encode(e.fact).decode())
                 for e in settlement.entries
@@ -371,7 +380,7 @@ def _open(path: Path, flags: int) -> apsw.Connection:
             f"SQLite {apsw.sqlite_lib_version()} can corrupt this ledger; 3.51.3 is needed"
         )
     with _refusing_to_start(path):
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=64)
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     return connection
 
@@ -403,6 +412,44 @@ def _check_schema(connection: apsw.Connection, path: Path) -> None:
         raise BootFailed(
             f"{path} has schema version {version}; this soldout knows {SCHEMA_VERSION}"
         )
+
+
+# --- many rows at once ----------------------------------------------------------------------------
+# apsw's cache of prepared statements is a ring: each use of one pushes out the oldest. A statement
+# for each row, `executemany` too, would push out all others in every batch. So rows go together,
+# in statements of 64, 32, 16 … 1 rows: few texts, few uses.
+
+
+def _insert(connection: apsw.Connection, table: str, rows: list[Row]) -> None:
+    """Insert rows, replacing those with the same key only where a table is derived (`bought`)."""
+    start = 0
+    while start < len(rows):
+        size = min(ROWS_MAX, 1 << ((len(rows) - start).bit_length() - 1))
+        values = list(itertools.chain.from_iterable(rows[start : start + size]))
+        connection.execute(_insert_text(table, len(rows[0]), size), values)
+        start += size
+
+
+@functools.cache
+def _insert_text(table: str, width: int, size: int) -> str:
+    verb = "INSERT OR REPLACE" if table == "bought" else "INSERT"
+    row = f"({', '.join('?' * width)})"
+    return f"{verb} INTO {table} VALUES {', '.join([row] * size)}"
+
+
+def _select_in(connection: apsw.Connection, select: str, values: Iterable[Any]) -> Iterator[Row]:
+    """Run `select`, which ends in IN, for many values; the last one is repeated to fill a size."""
+    wanted = list(values)
+    for start in range(0, len(wanted), ROWS_MAX):
+        some = wanted[start : start + ROWS_MAX]
+        size = 1 << (len(some) - 1).bit_length()
+        some += some[-1:] * (size - len(some))
+        yield from connection.execute(_in_text(select, size), some)
+
+
+@functools.cache
+def _in_text(select: str, size: int) -> str:
+    return f"{select} ({', '.join('?' * size)})"
 
 
 # --- rows -----------------------------------------------------------------------------------------

@@ -1,0 +1,53 @@
+"""The one response class of this app: a whole body, headers that are known, and nothing to work out.
+
+Werkzeug's own response works out content length, location and closing at every answer, which costs
+a fifth of a request. Here they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from flask import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+SECURITY: Final = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+]
+NOT_STORED: Final = ("Cache-Control", "no-store")
+
+_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_encode = msgspec.json.Encoder().encode
+
+
+class Answer(Response):
+    """A response whose headers are complete when it is made."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as WSGI wants it; whatever is more than a plain body goes Werkzeug's way."""
+        plain = not self.is_streamed and "Content-Length" in self.headers
+        if not plain or environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.response  # type: ignore[return-value]  # not streamed: a list of bytes
+
+
+def answer(
+    body: Any, status: int = 200, *headers: tuple[str, str], media_type: str = "application/json"
+) -> Answer:
+    """Return a body as JSON, or as it is if it is bytes already."""
+    data = body if isinstance(body, bytes) else _encode(body)
+    length = str(len(data))
+    known = [("Content-Type", media_type), ("Content-Length", length), *SECURITY, *headers]
+    return Answer([data], _LINES[status], known)
+
+
+def page(html: str) -> Answer:
+    """Return a page for people."""
+    return answer(html.encode(), media_type="text/html; charset=utf-8")
