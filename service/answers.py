@@ -1,4 +1,4 @@
-"""The one response class of this app: a whole body, headers that are known, and nothing to work out.
+"""The response class of this app: a whole body, known headers, and nothing left to work out.
 
 Werkzeug's own response works out content length, location and closing at every answer, which costs
 a fifth of a request. Here they are given.

@@ -1,4 +1,4 @@
-"""The Flask application of one web process: `create_app` wires it, and is the only place that does."""
+"""The Flask application of one web process: `create_app` is the only place that wires it."""
 
 from __future__ import annotations
 

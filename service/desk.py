@@ -1,4 +1,4 @@
-"""The desk: where routes hand a command over and wait for its outcome, each for as long as it may."""
+"""The desk: where routes hand a command over and wait for its outcome, as long as they may."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Desk:
         self.wait_max_seconds = settings.deadline_seconds
 
     def deadline_ms(self) -> int:
-        """Return when a command that arrives now can no longer be settled, by the monotonic clock."""
+        """Return, by the monotonic clock, when a command that arrives now expires."""
         return clock_ms() + self._deadline_ms
 
     def expires_at_ms(self, command: Command) -> int:

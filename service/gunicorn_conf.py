@@ -30,13 +30,13 @@ limit_request_field_size = 8_190
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give each web process the lowest free number, and the arbiter our title over gunicorn's own."""
+    """Give a web process the lowest free number, and the arbiter our title, not gunicorn's."""
     set_title("gunicorn")
     taken = {other.soldout_number for other in server.WORKERS.values()}
     worker.soldout_number = min(n for n in range(1, len(taken) + 2) if n not in taken)
 
 
-def post_fork(server: Any, worker: Any) -> None:
+def post_fork(server: Any, _worker: Any) -> None:
     """End with the arbiter, however it ends."""
     end_with_parent(server.pid)
 

@@ -1,4 +1,4 @@
-"""For whoever watches the service: `GET /healthz` (this process lives), `GET /readyz` (it can sell)."""
+"""For whoever watches: `GET /healthz` (this process lives), `GET /readyz` (it can sell)."""
 
 from __future__ import annotations
 

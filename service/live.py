@@ -1,4 +1,4 @@
-"""How much is left: `GET /remaining`. Fresh enough for buyers, cheap enough for a crowd that reloads."""
+"""How much is left: `GET /remaining`, fresh enough for buyers, cheap for a crowd that reloads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Page(Struct, frozen=True):
 
 
 class Board:
-    """The numbers as last read: never older than MAX_AGE_MS, nor than an answer this process gave."""
+    """The numbers as last read: not older than MAX_AGE_MS, nor than an answer given here."""
 
     def __init__(self, reader: LedgerReader, courier: Courier) -> None:
         self._reader = reader

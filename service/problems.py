@@ -132,7 +132,7 @@ _SLUGS_BY_STATUS: Final = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - the field's own word
+class Problem(Exception):
     """A request that fails; what it raises becomes a problem document."""
 
     def __init__(

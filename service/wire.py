@@ -1,4 +1,4 @@
-"""JSON to commands, outcomes to answers: what the contract says about requests and statuses stands here."""
+"""JSON to commands, outcomes to answers: what the contract says of requests and statuses."""
 
 from __future__ import annotations
 
@@ -116,11 +116,9 @@ def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutE
     body = _read(request, _read_event)
     if (body.capacity is UNSET) == (body.ticket_types is UNSET):
         raise invalid("ticket_types", "either ticket_types or capacity, and not both")
-    if body.ticket_types is UNSET:
-        assert body.capacity is not UNSET
+    wanted = body.ticket_types or []
+    if body.capacity is not UNSET:
         wanted = [TicketTypeBody(DEFAULT_TICKET_TYPE, body.capacity)]
-    else:
-        wanted = body.ticket_types
     if len({t.id for t in wanted}) < len(wanted):
         raise invalid("ticket_types", "two have the same id")
     if len({t.price.currency for t in wanted if t.price}) > 1:
@@ -148,9 +146,9 @@ def _to_ms(moment: datetime | None) -> int | None:
 
 
 def _read(request: Request, decode: Callable[[bytes], T]) -> T:
-    if request.environ.get("CONTENT_TYPE") != "application/json":  # the usual, before it is parsed
-        if request.mimetype != "application/json":
-            raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
+    declared = request.environ.get("CONTENT_TYPE")  # the usual spelling needs no parsing
+    if declared != "application/json" and request.mimetype != "application/json":
+        raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
     try:
         return decode(_read_body(request))
     except msgspec.ValidationError as error:
@@ -203,8 +201,8 @@ def answer_pending(order_id: str, expires_at_ms: int, key: str) -> Answer:
     )
 
 
-def to_problem(outcome: domain.Refusal | domain.Unsettled) -> Problem:
-    """Return the problem document of a refusal or a fault."""
+def to_problem(outcome: domain.Outcome) -> Problem:
+    """Return the problem document of a refusal or a fault. Raises KeyError for what is neither."""
     return _PROBLEMS[type(outcome)](outcome)
 
 

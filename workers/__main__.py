@@ -1,4 +1,4 @@
-"""`python -m workers`: the supervisor of one host, as `soldout serve` starts it. Settings come from the environment."""
+"""`python -m workers`: the supervisor of one host, as `soldout serve` starts it."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Order(Struct):
 def ticket_code(order_id: str, number: int) -> str:
     """Return what a ticket shows at the door: 16 hex digits that follow from its order's secret id.
 
-    It says nothing about the id, so whoever sees one ticket learns neither the order nor its others.
+    It says nothing about the id: who sees one ticket learns neither the order nor its others.
     """
     return blake2b(
         f"{order_id}/{number}".encode(), digest_size=8, person=b"soldout ticket"

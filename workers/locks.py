@@ -55,13 +55,14 @@ class ProcessLock:
 
 
 class HeldProcessLock:
-    """One worker's use of a ProcessLock: it beats while it waits, and tells its heart where it is."""
+    """One worker's use of a ProcessLock: it beats while it waits, and says where it is."""
 
     def __init__(self, shared: ProcessLock, heart: Heart) -> None:
         self._shared = shared
         self._heart = heart
 
     def __enter__(self) -> int:
+        """Wait for the lock, beating; return a new token."""
         self._heart.enter(Phase.TAKING)
         while not self._shared.semaphore.acquire(timeout=ASK_SECONDS):
             self._heart.beat()
@@ -74,6 +75,7 @@ class HeldProcessLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Give the lock back."""
         self._heart.enter(Phase.RELEASING)
         self._shared.semaphore.release()
         self._heart.enter(Phase.IDLE)

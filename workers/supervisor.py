@@ -32,7 +32,7 @@ WEB_EARLY_DEATHS_MAX: Final = 5  # in a row without ever being ready: it cannot 
 
 
 class Supervisor:
-    """Runs until told to stop. `web` is the web's command, `when_ready` one to run once it sells."""
+    """Runs until told to stop: `web` is its command, `when_ready` one to run once it sells."""
 
     def __init__(
         self, settings: Settings, web: list[str], when_ready: list[str] | None = None
@@ -100,7 +100,7 @@ class Supervisor:
 
 
 class Web:
-    """The web's server: gunicorn, in a process group of its own, so that Ctrl-C does not cut it off."""
+    """The web's server: gunicorn, in a session of its own, so that Ctrl-C does not cut it off."""
 
     def __init__(self, command: list[str], settings: Settings) -> None:
         self._command = command

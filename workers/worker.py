@@ -1,4 +1,4 @@
-"""One worker: takes what waits, settles it under the lock, commits it, answers. `run_once` is the heart."""
+"""One worker: takes what waits, settles it under the lock, commits it, answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Worker:
             pass
 
     def run_once(self, wait_seconds: float) -> int:
-        """Settle one batch, or wait `wait_seconds` for one in vain; return how many commands it had."""
+        """Settle one batch, waiting `wait_seconds` at most; return how many commands it had."""
         batch = self.inbox.take(self.batch_max, wait_seconds)
         self.heart.beat()
         if batch:
@@ -55,7 +55,7 @@ class Worker:
         return len(batch)
 
     def _settle(self, batch: list[Command]) -> list[Outcome]:
-        """Settle the batch and what came meanwhile, which is added to it; the lock is free again after."""
+        """Settle the batch and what came meanwhile, which is added to it; free the lock again."""
         try:
             with self.lock as token:
                 batch += self.inbox.take_waiting(self.batch_max - len(batch))

@@ -56,7 +56,7 @@ def _to_frame(messages: list[Command] | list[Outcome]) -> bytes:
 
 
 class _Peer:
-    """The worker's end of one lane. Nothing here blocks: a web process that does not read waits alone."""
+    """The worker's end of one lane. Nothing blocks: a web that does not read waits alone."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection

@@ -47,13 +47,13 @@ class LedgerReader(Protocol):
         """Return one order by its id."""
 
     def orders(self, event_id: str, after: int, limit: int) -> list[Order]:
-        """Return up to `limit` orders of an event sold after journal entry `after`, in order of sale."""
+        """Return up to `limit` orders sold after journal entry `after`, in the order of sale."""
 
     def entries(self, event_id: str, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` entries of an event's journal after entry `after`."""
 
     def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return up to `limit` tickets numbered above `after`: their number, their order's entry."""
+        """Return up to `limit` tickets above number `after`: (number, entry of its order)."""
 
     def close(self) -> None:
         """Let go of the ledger."""

@@ -29,8 +29,8 @@ from workers.domain import (
     Fact,
     Order,
     OrderItem,
-    PutEvent,
     Purchase,
+    PutEvent,
     Settlement,
     State,
     SwitchEvent,
@@ -194,8 +194,8 @@ class SqliteLedger:
 
     def _define_event(self, event: Event) -> None:
         number: int = self._connection.execute(
-            """INSERT INTO events (id, name, opens_at_ms, closes_at_ms, max_per_order, max_per_buyer,
-                   switch, next_number, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """INSERT INTO events (id, name, opens_at_ms, closes_at_ms, max_per_order,
+                   max_per_buyer, switch, next_number, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (id) DO UPDATE SET name = excluded.name,
                    opens_at_ms = excluded.opens_at_ms, closes_at_ms = excluded.closes_at_ms,
                    max_per_order = excluded.max_per_order, max_per_buyer = excluded.max_per_buyer,
@@ -305,14 +305,17 @@ class SqliteLedger:
 class SqliteReader:
     """A web process's view of the ledger file, which must exist. It cannot write."""
 
+    ledger_id: str
+    secret: bytes
+
     def __init__(self, path: Path) -> None:
         self._connection = _open(path, apsw.SQLITE_OPEN_READWRITE)
         with _refusing_to_start(path):
             self._connection.execute("PRAGMA query_only = ON")
             _check_schema(self._connection, path)
-            row = self._connection.execute("SELECT id, secret FROM ledger").fetchone()
-        self.ledger_id: str = row[0]
-        self.secret: bytes = row[1]
+            self.ledger_id, self.secret = self._connection.execute(
+                "SELECT id, secret FROM ledger"
+            ).get
 
     @_reporting_faults
     def event(self, event_id: str) -> Event | None:
@@ -324,7 +327,7 @@ class SqliteReader:
 
     @_reporting_faults
     def events(self) -> list[Event]:
-        """Return all events with their stock, in the order they were made; one statement, one moment."""
+        """Return all events with their stock, in the order they were made, at one moment."""
         rows = self._connection.execute(f"{_EVENTS} ORDER BY e.event, t.position")
         return [event for _, event in _to_events(rows)]
 
@@ -376,9 +379,7 @@ class SqliteReader:
 def _open(path: Path, flags: int) -> apsw.Connection:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SAFE_SQLITE:
-        raise BootFailed(
-            f"SQLite {apsw.sqlite_lib_version()} can corrupt this ledger; 3.51.3 is needed"
-        )
+        raise BootFailed(f"SQLite {apsw.sqlite_lib_version()} may corrupt a ledger; use 3.51.3")
     with _refusing_to_start(path):
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -487,7 +488,16 @@ def _to_events(rows: Iterator[Row]) -> Iterator[tuple[int, Event]]:
 
 
 def _to_order(row: Row) -> Order:
-    return Order(str(uuid.UUID(bytes=row[0])), *row[1:5], _items.decode(row[5]), *row[6:])
+    order_id, event, entry, fingerprint, buyer, items, *rest = row
+    return Order(
+        str(uuid.UUID(bytes=order_id)),
+        event,
+        entry,
+        fingerprint,
+        buyer,
+        _items.decode(items),
+        *rest,
+    )
 
 
 def _to_blob(order_id: str) -> bytes:
