@@ -208,7 +208,7 @@ class ClientError(Exception):
     key: str | None = None  # of the purchase, where there is one
 
 
-class Refused(ClientError):  # noqa: N818 - it says what happened, as the contract does
+class Refused(ClientError):
     """The service said no, and nothing was done. Trying again changes nothing by itself."""
 
     slug: ClassVar[str] = ""
@@ -325,7 +325,7 @@ class Forbidden(Refused):
     slug = "forbidden"
 
 
-class Unavailable(ClientError):  # noqa: N818 - it says what happened, as the contract does
+class Unavailable(ClientError):
     """No usable answer came while patience lasted. Every call is safe to repeat.
 
     `reached` is False if the request surely never arrived.
@@ -354,7 +354,7 @@ class Unsettled(Unavailable):
         self.pending = pending
 
 
-class UnexpectedAnswer(ClientError):  # noqa: N818 - it says what happened, as the contract does
+class UnexpectedAnswer(ClientError):
     """What answered does not speak like soldout: another server, a proxy, a page to log in."""
 
     def __init__(self, answer: requests.Response, why: str) -> None:
@@ -589,7 +589,7 @@ class Client:
     # --- looking ---
 
     def order(self, order_id: str) -> Order:
-        """Return an order. Raises `NotSettled` if there is none, or none yet."""
+        """Return an order. Raises `NotSettled` if there is none (yet), `NotFound` if that is no id."""
         return self._get(_order_call(order_id), Order)
 
     @overload
