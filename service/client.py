@@ -589,7 +589,7 @@ class Client:
     # --- looking ---
 
     def order(self, order_id: str) -> Order:
-        """Return an order. Raises `NotSettled` if there is none yet, `NotFound` if that is no id."""
+        """Return an order. Raises `NotSettled` if there is none yet, `NotFound` for no id."""
         return self._get(_order_call(order_id), Order)
 
     @overload
