@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import time
+from contextlib import closing
 from typing import Any
 
 import gevent
@@ -69,9 +70,9 @@ def run_seconds(options: Any) -> float:
     return float(options.run_time or RUN_SECONDS_DEFAULT)
 
 
-def referee(environment: Environment) -> Referee:
-    """Return a referee at the server under test."""
-    return Referee(environment.host or "", os.environ.get("SOLDOUT_ADMIN_KEY", ""))
+def referee(environment: Environment) -> closing[Referee]:
+    """Send a referee to the server under test."""
+    return closing(Referee(environment.host or "", os.environ.get("SOLDOUT_ADMIN_KEY", "")))
 
 
 def agree_on_messages(environment: Environment, **_: object) -> None:
@@ -95,7 +96,8 @@ def open_sale(environment: Environment, **_: object) -> None:
         or tickets_for(users(options), run_seconds(options))
     )
     try:
-        sale = referee(environment).open_sale(tickets, opens_at, seed)
+        with referee(environment) as opener:
+            sale = opener.open_sale(tickets, opens_at, seed)
     except RefereeError as error:
         log.error("Nothing to test: %s", error)
         environment.process_exit_code = 2
@@ -145,11 +147,11 @@ def collect(environment: Environment) -> Evidence:
     crashes = [f"{crash['msg']} ({crash['count']} times)" for crash in runner.exceptions.values()]
     look = Look(fault="nobody looked")
     try:
-        at_the_server = referee(environment)
-        if sale.administered:
-            at_the_server.settle(record.purchases)
-            books = at_the_server.books(sale, record)
-        look = at_the_server.last_look(sale.event)
+        with referee(environment) as closer:
+            if sale.administered:
+                closer.settle(record.purchases)
+                books = closer.books(sale, record)
+            look = closer.last_look(sale.event)
     except RefereeError as error:
         crashes.append(str(error))
     distributed = isinstance(runner, MasterRunner)

@@ -60,6 +60,10 @@ class Referee:
         pool = requests.adapters.HTTPAdapter(pool_maxsize=ERRANDS_AT_ONCE)
         self.session.mount("http://", pool)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.session.close()
+
     def open_sale(self, tickets: int, opens_at_seconds: float, seed: int) -> Sale:
         """Put `tickets` on sale under a new event id, or adopt what a peer has on sale."""
         vip = round(VIP_SHARE * tickets)

@@ -1,0 +1,23 @@
+"""The ceiling: a Flask view that sells nothing and says 201. No design on this stack can be faster.
+
+In: any `POST /buy`, unread. Out: a small JSON body; `GET /readyz` tells that it is up.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def create_app() -> Flask:
+    """Return the app for gunicorn, which serves it with the settings of soldout's own web."""
+    app = Flask(__name__)
+
+    @app.post("/buy")
+    def buy() -> tuple[dict[str, str], int]:
+        return {"status": "sold"}, 201
+
+    @app.get("/readyz")
+    def ready() -> dict[str, str]:
+        return {"status": "ready"}
+
+    return app

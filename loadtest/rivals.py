@@ -1,0 +1,73 @@
+"""Who competes in the benchmark. A further rival is a further `Rival` with a way to serve it.
+
+In: nothing. Out: for each rival a context in which it listens on 127.0.0.1 and sells the event
+`bench`, with more tickets than any round can sell.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+
+import requests
+
+from loadtest.referee import Referee
+from loadtest.servers import LOOPBACK, Server, free_port, running, soldout
+
+TICKETS = 50_000_000
+WEB_PROCESSES = 2
+EVENT = "bench"
+PURCHASE = {"event": EVENT, "quantity": 1, "buyer": "ann@example.com"}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A server that speaks `POST /buy`, and whether it can tell how many tickets it has sold."""
+
+    name: str
+    serve: Callable[[], AbstractContextManager[Server]]
+    keeps_count: bool = True
+
+
+@contextmanager
+def soldout_embedded() -> Iterator[Server]:
+    """Serve soldout as it comes, but for the number of web processes, which is the rivals' too."""
+    with soldout(web_processes=WEB_PROCESSES) as server:
+        answer = requests.put(
+            f"{server.url}/events/{EVENT}",
+            json={"capacity": TICKETS},
+            headers={"Authorization": f"Bearer {server.admin_key}"},
+            timeout=10,
+        )
+        answer.raise_for_status()
+        yield server
+
+
+@contextmanager
+def empty_view() -> Iterator[Server]:
+    """Serve the empty view as soldout serves its web: the same gunicorn, settings and titles."""
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "gunicorn", "--config", "python:service.gunicorn_conf"),
+        "loadtest.peers.empty_view:create_app()",
+    ]
+    settings = {
+        "SOLDOUT_BIND": f"{LOOPBACK}:{port}",
+        "SOLDOUT_WEB_PROCESSES": str(WEB_PROCESSES),
+    }
+    with running(command, port, "/readyz", os.environ | settings) as pid:
+        yield Server(f"http://{LOOPBACK}:{port}", pid)
+
+
+CEILING = Rival("empty view", empty_view, keeps_count=False)
+EMBEDDED = Rival("soldout embedded", soldout_embedded)
+RIVALS = (CEILING, EMBEDDED)
+
+
+def tickets_sold(server: Server) -> int:
+    """Ask a rival that keeps count how many tickets it has sold by now."""
+    with closing(Referee(server.url, server.admin_key)) as referee:
+        return referee.last_look(EVENT).sold
