@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from flask import Response
+from werkzeug.datastructures import Headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -24,6 +25,14 @@ NOT_STORED: Final = ("Cache-Control", "no-store")
 
 _LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _encode = msgspec.json.Encoder().encode
+
+
+class CleanHeaders(Headers):
+    """Headers made of pairs that are known to be clean: nothing in them is checked again."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self._list = pairs
 
 
 class Answer(Response):
@@ -45,7 +54,7 @@ def answer(
     data = body if isinstance(body, bytes) else _encode(body)
     length = str(len(data))
     known = [("Content-Type", media_type), ("Content-Length", length), *SECURITY, *headers]
-    return Answer([data], _LINES[status], known)
+    return Answer([data], _LINES[status], CleanHeaders(known))
 
 
 def page(html: str) -> Answer:

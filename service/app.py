@@ -5,30 +5,16 @@ from __future__ import annotations
 import os
 import socket
 
-from flask import Flask, Request, Response
-from flask.sessions import NullSession, SessionInterface, SessionMixin
+from flask import Flask
 
 from service import admin, events, health, live, problems, purchases, wire
-from service.answers import Answer
 from service.desk import Desk
+from service.lean import LeanFlask
 from workers.handoffs.courier import Courier
 from workers.handoffs.unix_socket import UnixLane
 from workers.hearts import Hearts
 from workers.ledgers.sqlite import SqliteReader
 from workers.settings import Settings, read_admin_keys, read_settings
-
-
-class NoSessions(SessionInterface):
-    """Nobody logs in here; one empty session serves all requests."""
-
-    _empty = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - Flask's signature
-        """Return the empty session."""
-        return self._empty
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Keep nothing."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -45,10 +31,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     keys = admin.Keys(read_admin_keys(settings))
     hearts = Hearts(settings.run_path / "hearts", settings.workers)
 
-    app = Flask(__name__, static_folder=None)
+    app = LeanFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
-    app.response_class = Answer
-    app.session_interface = NoSessions()
     problems.install(app)
     app.register_blueprint(purchases.blueprint(desk, reader))
     app.register_blueprint(events.blueprint(reader))

@@ -24,6 +24,7 @@ from workers.hearts import clock_ms
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS: Final = 0.02  # a worker that was killed is back after some 50 ms
+FRAME_FULL: Final = 64  # commands that leave without waiting for a lull
 SWEEP_SECONDS: Final = 0.05  # how exact waits and deadlines are kept here
 
 
@@ -63,10 +64,11 @@ class Courier:
         self._lanes = lanes
         self._max_in_flight = max_in_flight
         self._frame_max = frame_max
+        self._frame_full = min(frame_max, FRAME_FULL)
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
         self._idle: deque[Any] = deque()  # waiters of senders without work
-        self._under_way: dict[Lane, int] = {}  # commands in each lane's frame
+        self._lull = get_hub().loop.idle()  # fires when this process has nothing else to do
         self.settled = 0  # grows with every answer: what was read before it is out of date
 
     def start(self) -> None:
@@ -89,14 +91,15 @@ class Courier:
         receipt = Receipt(command)
         self._open[receipt] = None
         self._queue.append(receipt)
-        self._wake_sender()
+        if len(self._queue) >= self._frame_full:
+            self._wake_sender()
+        elif not self._lull.active:
+            self._lull.start(self._wake_sender)
         return receipt
 
-    def _worth_sending(self) -> bool:
-        return len(self._queue) >= max(self._under_way.values(), default=1)
-
     def _wake_sender(self) -> None:
-        if self._idle and self._worth_sending():
+        self._lull.stop()
+        if self._idle:
             get_hub().loop.run_callback(self._idle.popleft().switch, None)
 
     # --- senders ---
@@ -114,21 +117,18 @@ class Courier:
 
     def _send_frame(self, lane: Lane) -> None:
         frame = self._next_frame()
-        self._under_way[lane] = len(frame)
         try:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
             self._queue.extendleft(reversed(frame))
-            self._under_way.pop(lane)
             self._wake_sender()
             raise
-        self._under_way.pop(lane)
         self.settled += 1
         for receipt, outcome in zip(frame, outcomes, strict=True):
             self._settle(receipt, outcome)
 
     def _next_frame(self) -> list[Receipt]:
-        while not self._worth_sending():  # a sender may be woken for work that another one took
+        while not self._queue:  # a sender may be woken for work that another one took
             waiter = Waiter()
             self._idle.append(waiter)
             waiter.get()
@@ -155,6 +155,8 @@ class Courier:
             self._settle(
                 receipt, Unsettled("no worker could be reached") if receipt.sent else TooLate()
             )
+        if self._queue:  # there may be no lull for long
+            self._wake_sender()
         for receipt in self._open:
             if now_ms >= receipt.wait_until_ms:
                 receipt.wake()
