@@ -15,7 +15,7 @@ from flask import Blueprint, Response, request
 from service import wire
 from service.answers import NOT_STORED, SECURITY, Answer, answer
 from service.desk import Desk
-from service.keys import order_id, read_key
+from service.keys import is_order_id, order_id, read_key
 from service.problems import Problem
 from service.views import to_rfc3339, view_event, view_order
 from workers.audit import audit
@@ -28,7 +28,6 @@ from workers.domain import (
     Stored,
     Switch,
     SwitchEvent,
-    UnknownOrder,
 )
 from workers.hearts import Hearts
 from workers.ledgers import LedgerReader
@@ -99,9 +98,11 @@ def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host
         command = SwitchEvent(desk.deadline_ms(), event_id, SWITCHES[action])
         return answer(view_event(settled(command, Stored).event))
 
-    @routes.post("/orders/<uuid:wanted>/cancel")
-    def cancel_order(wanted: object) -> Answer:
-        cancelled = settled(CancelOrder(desk.deadline_ms(), str(wanted)), Cancelled)
+    @routes.post("/orders/<wanted>/cancel")
+    def cancel_order(wanted: str) -> Answer:
+        if not is_order_id(wanted):
+            raise Problem("not-settled", "No order has this id.")
+        cancelled = settled(CancelOrder(desk.deadline_ms(), wanted), Cancelled)
         return answer(view_order(cancelled.order), 200, NOT_STORED)
 
     @routes.get("/orders")
@@ -163,8 +164,6 @@ def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host
 def _to_problem(outcome: Outcome | None) -> Problem:
     if outcome is None:
         return Problem("unavailable", "Not settled yet; the same request is safe to send again.")
-    if isinstance(outcome, UnknownOrder):
-        return Problem("not-found", "No order has this id.")
     return wire.to_problem(outcome)
 
 

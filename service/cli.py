@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from service.uuid7 import mint_key
+
 if TYPE_CHECKING:
     from service import client as http
 
@@ -30,6 +32,8 @@ PATIENCE_SECONDS = 5.0  # a service that restarts is back by then; one that is n
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
 HASH_PREFIX = "sha256:"  # a service may be given its key so; from it nobody can tell the key
 DEMO_EVENT, DEMO_CAPACITY = "demo", 100
+# -P: the folder one happens to stand in may hold a `service` or `workers` of its own.
+PYTHON = (sys.executable, "-P", "-m")
 WEB = ("gunicorn", "--config", "python:service.gunicorn_conf", "service.app:create_app()")
 
 # ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
@@ -76,9 +80,9 @@ def serve(demo: bool, **flags: str | None) -> NoReturn:
       soldout serve --bind 0.0.0.0:8000 --data-dir /var/lib/soldout --workers 4
     """
     given = {f"SOLDOUT_{name.upper()}": value for name, value in flags.items() if value is not None}
-    command = [sys.executable, "-m", "workers", "--web", shlex.join([sys.executable, "-m", *WEB])]
+    command = [*PYTHON, "workers", "--web", shlex.join([*PYTHON, *WEB])]
     if demo:
-        command += ["--when-ready", shlex.join([sys.executable, "-m", "service", "demo"])]
+        command += ["--when-ready", shlex.join([*PYTHON, "service", "demo"])]
     # Replaced, not kept as a parent: signals and exit status are the supervisor's own.
     os.execve(sys.executable, command, os.environ | given)  # noqa: S606 - our own interpreter
 
@@ -235,7 +239,7 @@ def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> No
       soldout buy gala --quantity 2 --buyer ann@example.com
       soldout buy gala --item standing:2 --item vip:1
     """
-    from service.client import Item, Unsettled, mint_key  # noqa: PLC0415 - see _asking
+    from service.client import Item, Unsettled  # noqa: PLC0415 - see _asking
 
     if wish["items"] and (wish["quantity"] or wish["ticket_type"]):
         raise click.UsageError("--item goes without --quantity and --ticket-type")
@@ -469,7 +473,7 @@ def demo() -> None:
     body = f'{{"event": "{DEMO_EVENT}", "quantity": 1}}'
     click.echo(
         f"soldout: buy a ticket with curl {url}/buy -H 'Content-Type: application/json'"
-        f" -d '{body}' and look at {url}/"
+        f" -d '{body}' and look at {url}/remaining"
     )
 
 

@@ -30,10 +30,8 @@ Whatever `buy` raises carries the purchase's `key`: who tries again with it can 
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Protocol, Self, TypedDict, TypeVar, Unpack, overload
@@ -44,6 +42,8 @@ import requests
 from msgspec import Struct
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
+
+from service.uuid7 import mint_key
 
 CONNECT_TIMEOUT_SECONDS = 3.0  # long enough for one lost SYN, which is sent again after 1 s
 TIMEOUT_SECONDS = 10.0  # twice what a service waits by default before it answers 202
@@ -374,36 +374,6 @@ _LOST = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
-
-
-# --- keys -----------------------------------------------------------------------------------------
-
-
-class KeyMint:
-    """Makes idempotency keys: UUIDv7 (RFC 9562, section 5.7), unique and in the order of minting.
-
-    The 12 bits behind the milliseconds are a finer fraction of time (section 6.2, method 3); a
-    clock that stands still or is set back is counted on from the last key. 62 random bits keep a
-    key from being guessed. Safe to share between threads.
-    """
-
-    def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self._clock_ns = clock_ns
-        self._last = 0
-        self._lock = threading.Lock()
-
-    def mint(self) -> str:
-        """Return a new key, 36 characters."""
-        milliseconds, rest_ns = divmod(self._clock_ns(), 1_000_000)
-        moment = milliseconds << 12 | (rest_ns << 12) // 1_000_000
-        with self._lock:
-            self._last = moment = max(moment, self._last + 1)
-        version, variant = 7, 0b10
-        high = moment >> 12 << 16 | version << 12 | moment & 0xFFF
-        return str(uuid.UUID(int=high << 64 | variant << 62 | secrets.randbits(62)))
-
-
-mint_key = KeyMint().mint
 
 
 # --- asking ---------------------------------------------------------------------------------------

@@ -1,10 +1,8 @@
-"""Idempotency keys: read from a request, made for those that bring none, turned into order ids."""
+"""Idempotency keys: read from a request, written to an answer, turned into order ids."""
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from hashlib import blake2b
 
 from service.problems import Problem
@@ -14,6 +12,7 @@ KEY_MAX_CHARACTERS = 255
 
 _BARE = re.compile(r"[!-~]{16,255}")  # visible ASCII
 _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])*)"')  # RFC 9651 string, without spaces
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -35,11 +34,9 @@ def quote_key(key: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", key) + '"'
 
 
-def make_key() -> str:
-    """Return a new key: a UUID of version 7 (RFC 9562), so that keys made later sort later."""
-    head = (time.time_ns() // 1_000_000).to_bytes(6, "big").hex()
-    tail = os.urandom(10).hex()
-    return f"{head[:8]}-{head[8:]}-7{tail[:3]}-{'89ab'[int(tail[3], 16) & 3]}{tail[4:7]}-{tail[8:]}"
+def is_order_id(text: str) -> bool:
+    """Say whether a text has the form of an order's id."""
+    return _UUID.fullmatch(text) is not None
 
 
 def order_id(secret: bytes, key: str) -> str:

@@ -7,9 +7,10 @@ from flask import Blueprint, request
 from service import wire
 from service.answers import NOT_STORED, Answer, answer
 from service.desk import Desk
-from service.keys import make_key, order_id, quote_key, read_key
+from service.keys import is_order_id, order_id, quote_key, read_key
 from service.preferences import read_preferences
 from service.problems import Problem
+from service.uuid7 import mint_key
 from service.views import view_order
 from workers.domain import Sold
 from workers.errors import Overloaded
@@ -24,7 +25,7 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
     def buy() -> Answer:
         this = request._get_current_object()  # type: ignore[attr-defined]  # the proxy costs at each use
         header = this.environ.get("HTTP_IDEMPOTENCY_KEY")
-        key = make_key() if header is None else read_key(header)
+        key = mint_key() if header is None else read_key(header)
         prefer = read_preferences(this.environ.get("HTTP_PREFER"), desk.wait_max_seconds)
         purchase = wire.read_purchase(this, order_id(reader.secret, key), desk.deadline_ms())
         try:
@@ -44,9 +45,9 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
             response.headers["Preference-Applied"] = prefer.applied
         return response
 
-    @routes.get("/orders/<uuid:wanted>")
-    def show(wanted: object) -> Answer:
-        order = reader.order(str(wanted))
+    @routes.get("/orders/<wanted>")
+    def show(wanted: str) -> Answer:
+        order = reader.order(wanted) if is_order_id(wanted) else None
         if order is None:
             raise Problem("not-settled", "No order has this id, or not yet.")
         return answer(view_order(order), 200, NOT_STORED)

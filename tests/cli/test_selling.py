@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.client import mint_key
+from service.uuid7 import mint_key
 from tests.cli.conftest import Type, typing
 from tests.harness import Soldout, free_port
 

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import RFC_4122, UUID
 
-from service.client import KeyMint, mint_key
+from service.uuid7 import KeyMint, mint_key
 
 DAY_NS = 86_400 * 10**9
 
