@@ -5,14 +5,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test lint format loadtest bench lock clean
+.PHONY: install run test test-long lint format loadtest bench lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
 	$(BIN)/soldout serve --demo
 
 test: $(VENV)/.dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m "not long" $(ARGS)
+
+test-long: $(VENV)/.dev  # the longer fault runs, which CI adds
+	$(BIN)/pytest -m long $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
