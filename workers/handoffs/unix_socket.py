@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from workers.domain import Command, Outcome
-from workers.handoffs import decode_commands, decode_outcomes, encode
+from workers.handoffs import GARBAGE, decode_commands, decode_outcomes, encode
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class UnixInbox:
             return
         except (OSError, EOFError):
             self._drop(peer)
-        except msgspec.DecodeError as error:
+        except GARBAGE as error:
             log.error("a lane sent garbage and is closed: %s", error)
             self._drop(peer)
         else:
@@ -224,7 +224,7 @@ class UnixLane:
             data += self._read()
         try:
             outcomes = decode_outcomes(memoryview(data)[_LENGTH.size :])
-        except msgspec.DecodeError as error:
+        except GARBAGE as error:
             raise ConnectionError(f"a worker answered garbage: {error}") from error
         if len(outcomes) != len(commands):
             raise ConnectionError(f"{len(commands)} commands, but {len(outcomes)} outcomes")
