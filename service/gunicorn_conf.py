@@ -12,13 +12,14 @@ _settings = read_settings(os.environ)
 
 bind = _settings.bind
 workers = _settings.web_processes
-worker_class = "gevent"
+worker_class = "service.web_process.WebProcess"
 # Whoever is told "overloaded" needs a connection too, and so does whoever only looks.
 worker_connections = 2 * _settings.max_in_flight + 1_000
 backlog = 4_096  # a flash crowd connects within one second; the kernel cuts it to somaxconn
 timeout = 30  # only a heartbeat of the process with gevent; deadlines of purchases are ours
-graceful_timeout = int(_settings.deadline_seconds) + 5  # whatever was accepted gets its answer
 keepalive = 5  # longer than a buyer's second click, short enough for a drain
+# Whatever was accepted gets its answer, even to a request that comes when its connection is old.
+graceful_timeout = keepalive + int(_settings.deadline_seconds) + 1
 control_socket_disable = True  # it needs a writable home
 forwarded_allow_ips = "127.0.0.1,::1"
 proc_name = "soldout"
