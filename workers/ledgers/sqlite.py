@@ -90,12 +90,14 @@ class SqliteLedger:
         self._connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         self._event_numbers: dict[str, int] = {}
         with _refusing_to_start(path):
+            new = not self._connection.execute("SELECT count(*) FROM sqlite_schema").get
+            if not new:  # first of all: another program's database is not even put into WAL mode
+                _check_schema(self._connection, path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            if not self._connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            if new:
                 _create(self._connection)
-            _check_schema(self._connection, path)
 
     # --- reading what a batch touches ---
 
