@@ -50,7 +50,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Address:
-    """Answers what gunicorn asks its listening socket at each connection, also once that is closed."""
+    """Answers what gunicorn asks its listening socket at each connection, closed or not."""
 
     def __init__(self, listener: Any) -> None:
         self._name = listener.getsockname()
