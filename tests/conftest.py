@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Soldout, serving
+from tests.harness import SEED, Soldout, serving
+
+
+def pytest_report_header() -> str:
+    """Say how the same random choices can be made again."""
+    return f"SOLDOUT_TEST_SEED={SEED}"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""A real `soldout serve` for tests: started on a free port in a data directory of its own, ended by process id."""
+"""A real `soldout serve` for tests, on a free port and in a data directory of its own.
+
+Whatever a test starts is ended by its process id.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,14 @@ from typing import Any
 
 import requests
 
+from workers.hearts import Hearts
+
 ADMIN_KEY = "test-admin-key-0123456789abcdef"
 START_SECONDS = 20
 STOP_SECONDS = 30
+SEED = int(
+    os.environ.get("SOLDOUT_TEST_SEED") or secrets.randbits(32)
+)  # of all that is random here
 
 
 def free_port() -> int:
@@ -29,11 +37,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(
+    condition: Callable[[], object], seconds: float, what: str | Callable[[], str]
+) -> None:
     """Wait until `condition()` is true; fail with `what` after `seconds`."""
     limit = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < limit, f"not within {seconds} s: {what}"
+        assert time.monotonic() < limit, (
+            f"not within {seconds} s: {what if isinstance(what, str) else what()}"
+        )
         time.sleep(0.01)
 
 
@@ -59,12 +71,17 @@ def title_of(pid: int) -> str:
         return ""
 
 
+def state_of(pid: int) -> str:
+    """Return the letter of a process's state (`T` is stopped, `Z` a zombie), or nothing."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def alive(pid: int) -> bool:
     """Say whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return state_of(pid) not in ("", "Z")
 
 
 class Soldout:
@@ -94,11 +111,11 @@ class Soldout:
     def start(self) -> Soldout:
         """Start the service and wait until it is ready."""
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
+            process = self.process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve"], env=self.env, stdout=log, stderr=log
             )
-        wait_until(lambda: self.ready() or self.process.poll() is not None, START_SECONDS, self.log())  # type: ignore[union-attr]
-        assert self.process.poll() is None, self.log()
+        wait_until(lambda: self.ready() or process.poll() is not None, START_SECONDS, self.log)
+        assert process.poll() is None, self.log()
         return self
 
     def ready(self) -> bool:
@@ -123,6 +140,10 @@ class Soldout:
         assert self.process is not None
         self.process.kill()
         self.process.wait(STOP_SECONDS)
+
+    def hearts(self) -> Hearts:
+        """Return what the workers say of themselves."""
+        return Hearts(self.data_dir / "run" / "hearts", int(self.env.get("SOLDOUT_WORKERS", "2")))
 
     def family(self) -> dict[str, list[int]]:
         """Return the process ids below the supervisor by role: `worker`, `gunicorn`, `web`."""
@@ -180,12 +201,13 @@ class Soldout:
 
 @contextmanager
 def serving(data_dir: Path, **settings: object) -> Iterator[Soldout]:
-    """Start a service for the length of a `with` block; whatever happens, nothing is left running."""
-    service = Soldout(data_dir, **settings)
+    """Start a service for the length of a `with` block, whatever happens there."""
+    service = Soldout(data_dir, None, **settings)
     try:
         yield service.start()
     finally:
         if service.process is not None and service.process.poll() is None:
+            service.process.send_signal(signal.SIGCONT)  # a test may have stopped it
             try:
                 service.terminate()
             except subprocess.TimeoutExpired:

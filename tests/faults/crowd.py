@@ -1,0 +1,312 @@
+"""A crowd of buyers on connections of their own, who keep asking and remember all they were told.
+
+Each buyer is a thread with one keep-alive connection, spoken by hand: what a buyer can observe of
+a lost answer (nobody listens, cut without a byte, torn in the middle, silence) is what these tests
+are about, and an HTTP library would blur it. A buyer repeats a purchase under its key until it
+knows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import select
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from tests.harness import SEED, Soldout
+
+LINES = 64
+SILENCE_SECONDS = 15.0  # three times what a service waits before it answers 202
+PAUSE_SECONDS = 0.05  # before a purchase is repeated
+PATIENCE_SECONDS = 30.0  # how long a crowd that is told to stop may need to learn the last outcomes
+QUANTITIES = (1, 2, 3, 4)
+SETTLED = (201, 409)
+
+_numbers = itertools.count()
+
+
+class Fate(Enum):
+    """What became of one request."""
+
+    ANSWERED = "answered"
+    NOT_SENT = "nobody listens, so nothing was sent"
+    CUT = "sent, and the connection ended without a byte of an answer"
+    TORN = "the answer broke off"
+    SILENT = "sent, and no answer in time"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request and its answer."""
+
+    sent_at: float  # monotonic seconds
+    seconds: float = 0.0
+    fate: Fate = Fate.ANSWERED
+    status: int = 0
+    replayed: bool = False
+    body: bytes = b""
+
+    @property
+    def said(self) -> Any:
+        """The answer's JSON."""
+        return msgspec.json.decode(self.body)
+
+
+@dataclass(slots=True)
+class Wish:
+    """One purchase, and every attempt at it."""
+
+    key: str
+    event: str
+    quantity: int
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def orders(self) -> list[Any]:
+        """The order, as often as it was given."""
+        return [attempt.said for attempt in self.attempts if attempt.status == 201]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the buyer knows that it is sold or refused."""
+        return any(attempt.status in SETTLED for attempt in self.attempts)
+
+    def request(self) -> bytes:
+        """Return the bytes that ask for it."""
+        body = msgspec.json.encode({"event": self.event, "quantity": self.quantity})
+        head = (
+            "POST /buy HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nIdempotency-Key: {self.key}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+class Line:
+    """One keep-alive connection, made again when it was closed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
+
+    def ask(self, request: bytes) -> Attempt:
+        """Send a request and read its answer."""
+        attempt = Attempt(time.monotonic())
+        try:
+            connection = self._connected()
+        except OSError:
+            attempt.fate = Fate.NOT_SENT
+        else:
+            self._exchange(connection, request, attempt)
+        attempt.seconds = time.monotonic() - attempt.sent_at
+        return attempt
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connected(self) -> socket.socket:
+        if self._socket is not None and select.select([self._socket], [], [], 0)[0]:
+            self.close()  # the service hung up while nothing was asked: it announced that in time
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), SILENCE_SECONDS)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._socket
+
+    def _exchange(self, connection: socket.socket, request: bytes, attempt: Attempt) -> None:
+        data = b""
+        try:
+            connection.sendall(request)
+            while (end := data.find(b"\r\n\r\n")) < 0:
+                data += self._more(connection)
+            head = data[:end].decode("latin-1").lower().split("\r\n")
+            headers = dict(line.split(": ", 1) for line in head[1:])
+            while len(data) < end + 4 + int(headers["content-length"]):
+                data += self._more(connection)
+        except TimeoutError:
+            attempt.fate = Fate.SILENT
+            self.close()
+        except OSError:
+            attempt.fate = Fate.TORN if data else Fate.CUT
+            self.close()
+        else:
+            attempt.status = int(head[0].split()[1])
+            attempt.replayed = "idempotent-replayed" in headers
+            attempt.body = data[end + 4 :]
+            if headers.get("connection") == "close":
+                self.close()
+
+    @staticmethod
+    def _more(connection: socket.socket) -> bytes:
+        data = connection.recv(65_536)
+        if not data:
+            raise ConnectionError("hung up")
+        return data
+
+
+class Crowd:
+    """Buyers of `events`, each of which is named with the weight of its choice."""
+
+    def __init__(self, port: int, events: Mapping[str, int], lines: int = LINES) -> None:
+        self._port = port
+        self._events = events
+        self._stopping = threading.Event()
+        self._abandoned = threading.Event()
+        self._number = next(_numbers)  # so that no two crowds of a run mint the same keys
+        self._wishes: list[list[Wish]] = [[] for _ in range(lines)]
+        self._sold = [0] * lines
+        self._buyers = [
+            threading.Thread(target=self._buy_on, args=(number,), name=f"buyer {number}")
+            for number in range(lines)
+        ]
+
+    def start(self) -> None:
+        """Let everybody begin."""
+        for buyer in self._buyers:
+            buyer.start()
+
+    def stop(self) -> None:
+        """Let everybody learn what became of the last purchase, and leave."""
+        self._stopping.set()
+        self._join()
+
+    def abandon(self) -> None:
+        """Let everybody leave after the attempt that is under way, its outcome known or not."""
+        self._abandoned.set()
+        self.stop()
+
+    @property
+    def wishes(self) -> list[Wish]:
+        """All purchases so far."""
+        return [wish for wishes in self._wishes for wish in wishes]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """All requests so far, in the order they were sent."""
+        found = [attempt for wish in self.wishes for attempt in wish.attempts]
+        return sorted(found, key=lambda attempt: attempt.sent_at)
+
+    def sold(self) -> int:
+        """Return how many purchases have become orders so far."""
+        return sum(self._sold)
+
+    def statuses(self) -> Counter[int]:
+        """Count the answers by status."""
+        return Counter(a.status for a in self.attempts if a.fate is Fate.ANSWERED)
+
+    def fates(self) -> Counter[Fate]:
+        """Count what became of the requests."""
+        return Counter(attempt.fate for attempt in self.attempts)
+
+    def longest_seconds(self) -> float:
+        """Return how long the slowest request took."""
+        return max(attempt.seconds for attempt in self.attempts)
+
+    def _join(self) -> None:
+        limit = time.monotonic() + PATIENCE_SECONDS
+        for buyer in self._buyers:
+            buyer.join(max(0.0, limit - time.monotonic()))
+            if buyer.is_alive():
+                self._abandoned.set()
+        assert not any(buyer.is_alive() for buyer in self._buyers), "a buyer never got an answer"
+
+    def _buy_on(self, number: int) -> None:
+        chance = random.Random(f"{SEED} {self._number} {number}")
+        line = Line(self._port)
+        try:
+            while not self._stopping.is_set():
+                wish = Wish(
+                    str(UUID(int=chance.getrandbits(128))),
+                    chance.choices(list(self._events), list(self._events.values()))[0],
+                    chance.choice(QUANTITIES),
+                )
+                self._wishes[number].append(wish)
+                self._pursue(wish, line)
+                self._sold[number] += wish.attempts[-1].status == 201
+        finally:
+            line.close()
+
+    def _pursue(self, wish: Wish, line: Line) -> None:
+        request = wish.request()
+        while True:
+            wish.attempts.append(line.ask(request))
+            if wish.settled or self._abandoned.is_set():
+                return
+            self._abandoned.wait(PAUSE_SECONDS)
+
+
+@contextmanager
+def crowding(service: Soldout, *events: str, warm: int = 200) -> Iterator[Crowd]:
+    """Have a crowd buy from these events for the length of a `with` block, `warm` orders ahead.
+
+    The first event is chosen eight times as often as each other one.
+    """
+    weights = dict.fromkeys(events, 1) | {events[0]: 8}
+    crowd = Crowd(service.port, weights)
+    crowd.start()
+    try:
+        until(lambda: crowd.sold() >= warm, "the crowd buys")
+        yield crowd
+    finally:
+        crowd.abandon()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    """Wait until `condition()` is true; for conditions that cost too much to look at often."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def all_orders(service: Soldout, event: str) -> dict[str, Any]:
+    """Return every order of an event by its id, as the administration sees them."""
+    found: dict[str, Any] = {}
+    path: str | None = f"/events/{event}/orders?limit=1000"
+    while path:
+        answer = service.admin("GET", path)
+        assert answer.status_code == 200, answer.text
+        found |= {order["id"]: order for order in msgspec.json.decode(answer.content)["orders"]}
+        path = answer.links.get("next", {}).get("url")
+    return found
+
+
+def check_sold_exactly(service: Soldout, crowd: Crowd) -> None:
+    """Hold what every buyer was told against what the service knows; not one ticket may differ."""
+    assert all(wish.settled for wish in crowd.wishes), "a buyer left without knowing"
+    for event in {wish.event for wish in crowd.wishes}:
+        wishes = [wish for wish in crowd.wishes if wish.event == event]
+        orders = all_orders(service, event)
+        check_orders_are_there(wishes, orders)
+        sold = sum(wish.quantity for wish in wishes if wish.orders)
+        audit = service.audit(event)
+        assert (audit["sold"], audit["tickets"]) == (sold, sold), audit
+        assert audit["orders"] == len(orders) == sum(bool(wish.orders) for wish in wishes)
+        assert audit["capacity"] == sold + audit["remaining"]
+        # No stock came back, so whoever was refused would still be refused.
+        refused = [w.quantity for w in wishes if any(a.status == 409 for a in w.attempts)]
+        assert audit["remaining"] < min(refused, default=audit["remaining"] + 1)
+
+
+def check_orders_are_there(wishes: list[Wish], orders: Mapping[str, Any]) -> None:
+    """Check that each order a buyer was given is there, word for word, and is nobody else's."""
+    numbers: Counter[int] = Counter()
+    for wish in wishes:
+        for order in wish.orders:
+            assert orders.get(order["id"]) == order, f"{wish.key}: {order}"
+        if wish.orders:
+            assert sum(item["quantity"] for item in wish.orders[0]["items"]) == wish.quantity
+            numbers.update(ticket["number"] for ticket in wish.orders[0]["tickets"])
+    assert not numbers or max(numbers.values()) == 1, "a ticket number was given twice"
