@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from workers.domain import Command, Now, Outcome, Unsettled, settle
+from workers.domain import Command, Now, Outcome, Settlement, Unsettled, settle
 from workers.errors import Fenced, Inconsistent, LedgerFault
 from workers.handoffs import Inbox
 from workers.hearts import Heart
@@ -77,6 +77,11 @@ class Worker:
             return Unsettled("it cannot be settled; see the service's log")
 
     def _settle_under_lock(self, batch: list[Command], token: int) -> list[Outcome]:
-        settlement = settle(self.ledger.load(batch), batch, self.now())
+        state = self.ledger.load(batch)
+        try:
+            settlement = settle(state, batch, self.now())
+        except Inconsistent:
+            self.ledger.commit(Settlement(), token)  # nothing: it only ends what `load` began
+            raise
         self.ledger.commit(settlement, token)
         return settlement.outcomes

@@ -76,6 +76,8 @@ def _reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
             raise Inconsistent(f"the ledger refused a row: {error}") from error
         except apsw.Error as error:
             raise LedgerFault(f"the ledger: {type(error).__name__}: {error}") from error
+        except ValueError as error:  # msgspec's, uuid's, a decoder's: no value that we write
+            raise Inconsistent(f"a row of the ledger cannot be read: {error}") from error
 
     return guarded
 
@@ -106,6 +108,13 @@ class SqliteLedger:
         """Open the batch's transaction and read in it. `commit` ends it, a new `load` voids it."""
         self._roll_back()
         self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            return self._load(commands)
+        except BaseException:
+            self._roll_back()  # or nobody could write until this worker's next batch
+            raise
+
+    def _load(self, commands: list[Command]) -> State:
         state = State()
         ids = {c.id for c in commands if isinstance(c, Purchase | CancelOrder)}
         for row in _select_in(self._connection, f"{_ORDERS} WHERE o.id IN", map(_to_blob, ids)):
