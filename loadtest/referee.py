@@ -79,7 +79,8 @@ class Referee:
             raise RefereeError("the administration refuses our key: set SOLDOUT_ADMIN_KEY")
         if answer.status_code != 201:
             raise RefereeError(f"the sale does not open: {answer.status_code} {answer.text}")
-        return Sale(event, kinds, administered=True, seed=seed, opens_at_seconds=opens_at_seconds)
+        as_read = datetime.fromisoformat(opens_at).timestamp()  # by the server: in milliseconds
+        return Sale(event, kinds, administered=True, seed=seed, opens_at_seconds=as_read)
 
     def _adopt_peer(self, seed: int) -> Sale:
         event = self._read("/remaining", dict[str, Any])["events"][0]["event"]
