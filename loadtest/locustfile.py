@@ -19,7 +19,7 @@ import gevent
 import msgspec
 from locust import LoadTestShape, events
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from loadtest import crowd
 from loadtest.crowd import (  # noqa: F401 - locust plays the users it finds in this file
@@ -42,7 +42,7 @@ POLL_SECONDS = 0.05
 
 log = logging.getLogger("loadtest")
 verdict: list[str] = []
-stories_heard: list[str] = []  # the workers that told theirs
+stories_heard: set[str] = set()  # the workers that told theirs
 
 
 class Rush(LoadTestShape):  # type: ignore[misc]  # mypy does not follow locust's types
@@ -84,36 +84,41 @@ def agree_on_messages(environment: Environment, **_: object) -> None:
             worker.register_message("tell", tell_story)
 
 
-def open_sale(environment: Environment, **_: object) -> None:
+def start(environment: Environment, **_: object) -> None:
     """Put tickets on sale; locust sends its options, and the sale with them, to the workers."""
+    crowd.record.clear()
+    stories_heard.clear()
     if isinstance(environment.runner, WorkerRunner):
         return
-    options = environment.parsed_options
-    opens_at = time.time() + opening_seconds(run_seconds(options))
-    seed = int(os.environ.get("SOLDOUT_LOADTEST_SEED") or secrets.randbelow(2**32))
-    tickets = int(
-        os.environ.get("SOLDOUT_LOADTEST_CAPACITY")
-        or tickets_for(users(options), run_seconds(options))
-    )
     try:
-        with referee(environment) as opener:
-            sale = opener.open_sale(tickets, opens_at, seed)
-    except RefereeError as error:
+        sale = open_sale(environment)
+    except (RefereeError, ValueError) as error:
         log.error("Nothing to test: %s", error)
         environment.process_exit_code = 2
         gevent.spawn(environment.runner.quit)
         raise gevent.GreenletExit from None  # locust's own StopTest prints a screen of traceback
-    options.sale = msgspec.to_builtins(sale)
-    log.info("%s tickets of %s, SOLDOUT_LOADTEST_SEED=%s", sale.capacity, sale.event, seed)
+    environment.parsed_options.sale = msgspec.to_builtins(sale)
+    log.info("%s tickets of %s, SOLDOUT_LOADTEST_SEED=%s", sale.capacity, sale.event, sale.seed)
+
+
+def open_sale(environment: Environment) -> Sale:
+    """Open a sale that suits the length and the crowd of this run, or what the environment says."""
+    seconds, crowd_size = run_seconds(environment.parsed_options), users(environment.parsed_options)
+    seed = os.environ.get("SOLDOUT_LOADTEST_SEED") or secrets.randbelow(2**32)
+    tickets = os.environ.get("SOLDOUT_LOADTEST_CAPACITY") or tickets_for(crowd_size, seconds)
+    with referee(environment) as opener:
+        opens_at_seconds = time.time() + opening_seconds(seconds)
+        return opener.open_sale(int(tickets), opens_at_seconds, int(seed))
 
 
 def gather_stories(environment: Environment, **_: object) -> None:
     """Have the workers stop and tell, before locust ends them without waiting."""
     master = environment.runner
     if isinstance(master, MasterRunner):
+        alive = {name for name, node in master.clients.items() if node.state != STATE_MISSING}
         master.send_message("tell")
         with gevent.Timeout(STORIES_SECONDS, False):
-            while len(stories_heard) < len(master.clients):
+            while not alive <= stories_heard:
                 gevent.sleep(POLL_SECONDS)
 
 
@@ -126,7 +131,7 @@ def tell_story(environment: Environment, **_: object) -> None:
 def hear_story(msg: Any, **_: object) -> None:
     """Take in the stories of one worker."""
     crowd.record.add(msgspec.msgpack.decode(msg.data, type=Record))
-    stories_heard.append(msg.node_id)
+    stories_heard.add(msg.node_id)
 
 
 def decide(environment: Environment, **_: object) -> None:
@@ -169,7 +174,7 @@ def announce(**_: object) -> None:
 
 
 events.init.add_listener(agree_on_messages)
-events.test_start.add_listener(open_sale)
+events.test_start.add_listener(start)
 events.test_stopping.add_listener(gather_stories)
 events.quitting.add_listener(decide)
 events.quit.add_listener(announce)

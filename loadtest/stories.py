@@ -160,6 +160,11 @@ class Record(Struct):
     purchases: list[Purchase] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
 
+    def clear(self) -> None:
+        """Forget an earlier run."""
+        self.purchases.clear()
+        self.looks.clear()
+
     def add(self, other: Record) -> None:
         """Take in the stories of another process."""
         self.purchases += other.purchases
