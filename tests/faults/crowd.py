@@ -32,6 +32,8 @@ PAUSE_SECONDS = 0.05  # before a purchase is repeated
 PATIENCE_SECONDS = 30.0  # how long a crowd that is told to stop may need to learn the last outcomes
 QUANTITIES = (1, 2, 3, 4)
 SETTLED = (201, 409)
+PLENTY = 10_000_000  # tickets: no crowd here buys them all
+FEW = 500  # tickets: every crowd here buys them all
 
 _numbers = itertools.count()
 
