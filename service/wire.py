@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from workers import domain
 
 BODY_MAX_BYTES = 64 * 1024
 DEFAULT_TICKET_TYPE = "general"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = Annotated[str, Meta(pattern=r"\A[a-z0-9_-]{1,64}\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
@@ -134,15 +135,20 @@ def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutE
             domain.TicketType(t.id, t.capacity, t.price.amount if t.price else 0, currency)
             for t in wanted
         ],
-        opens_at_ms=_to_ms(body.opens_at),
-        closes_at_ms=_to_ms(body.closes_at),
+        opens_at_ms=_to_ms(body.opens_at, "opens_at"),
+        closes_at_ms=_to_ms(body.closes_at, "closes_at"),
         max_per_order=body.max_per_order,
         max_per_buyer=body.max_per_buyer,
     )
 
 
-def _to_ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)
+def _to_ms(moment: datetime | None, field: str) -> int | None:
+    if moment is None:
+        return None
+    try:
+        return (moment.astimezone(UTC) - EPOCH) // timedelta(milliseconds=1)
+    except OverflowError:
+        raise invalid(field, "not within the years 1 to 9999 of UTC") from None
 
 
 def _read(request: Request, decode: Callable[[bytes], T]) -> T:
@@ -166,7 +172,10 @@ def _read_body(request: Request) -> bytes:
     if length.isdigit() and len(length) <= 5 and int(length) <= BODY_MAX_BYTES:
         body: bytes = request.environ["wsgi.input"].read(int(length))
         return body
-    return request.get_data(cache=False)  # raises 413 for what is too large
+    body = request.get_data(cache=False)  # raises 413 for a length that is too large
+    if len(body) == BODY_MAX_BYTES and request.environ["wsgi.input"].read(1):
+        raise Problem("too-large", "The body is larger than 64 KiB.")  # chunks are cut in silence
+    return body
 
 
 def invalid(field: str, reason: str) -> Problem:
