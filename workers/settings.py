@@ -6,6 +6,7 @@ A wrong value raises BadSetting with one line that names the variable.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ Seconds = Annotated[float, Meta(ge=0.1, le=600)]
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One field for each SOLDOUT_<NAME> variable; the defaults suit one small host."""
 
-    bind: Annotated[str, Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")] = (
+    bind: Annotated[str, Meta(pattern=r"\A(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}\Z")] = (
         "127.0.0.1:8000"
     )
     data_dir: str = "./data"
@@ -37,7 +38,6 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     admin_key_file: str | None = None
     wait_seconds: Seconds = 5.0
     deadline_seconds: Seconds = 30.0
-    lock_ttl_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2_000
     batch_max: Annotated[int, Meta(ge=1, le=4_096)] = 512
     max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
 
@@ -92,8 +92,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    if not 0 <= settings.address[1] <= 65_535:
-        raise BadSetting(f"{PREFIX}BIND={settings.bind!r}: the port is above 65535")
+    if not 1 <= settings.address[1] <= 65_535:
+        raise BadSetting(f"{PREFIX}BIND={settings.bind!r}: a port is from 1 to 65535")
     if settings.wait_seconds > settings.deadline_seconds:
         raise BadSetting(
             f"{PREFIX}WAIT_SECONDS={settings.wait_seconds:g}: longer than"
@@ -123,6 +123,9 @@ def check_admin_keys(keys: list[str], source: str) -> None:
         raise BadSetting(f"{source}: no admin key in it")
     if any(len(key) < ADMIN_KEY_MIN_CHARACTERS for key in keys):
         raise BadSetting(f"{source}: shorter than {ADMIN_KEY_MIN_CHARACTERS} characters")
+    hashed = [key for key in keys if key.startswith("sha256:")]
+    if not all(re.fullmatch(r"sha256:[0-9a-fA-F]{64}", key) for key in hashed):
+        raise BadSetting(f"{source}: sha256: is followed by 64 hex digits")
 
 
 def make_admin_key(settings: Settings) -> None:
