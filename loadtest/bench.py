@@ -170,8 +170,8 @@ def table(turns: Sequence[Turn], targets: Sequence[Target]) -> str:
         lines += ["", f"{connections:>3} connections     " + "".join(f"{h:>9}" for h in heads)]
         lines += [row(rival.name, of(turns, rival, connections)) for rival in RIVALS]
     lines += ["", *map(str, targets)]
-    if median(turn.elsewhere_percent for turn in turns) > QUIET_PERCENT:
-        lines.append("other programs kept this machine busy: measure again when it is quiet")
+    if busy := sum(1 for turn in turns if turn.elsewhere_percent > QUIET_PERCENT):
+        lines.append(f"in {busy} of {len(turns)} turns other programs were busy: measure again")
     return "\n".join(lines)
 
 
