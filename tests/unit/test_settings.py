@@ -1,0 +1,225 @@
+"""Settings: right ones are read, a wrong one is told in one clear line that names its variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.errors import BadSetting
+from workers.settings import Settings, make_admin_key, read_admin_keys, read_settings
+
+KEY = "a-key-of-the-administration"
+HASHED = "sha256:" + 32 * "0f"
+
+
+def told(environ: dict[str, str]) -> str:
+    """Return the line that stops the start."""
+    with pytest.raises(BadSetting) as caught:
+        read_settings(environ)
+    line = str(caught.value)
+    assert line
+    assert line.isprintable()  # one line, whatever was in the variable
+    return line
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = read_settings({})
+    assert settings == Settings(
+        bind="127.0.0.1:8000",
+        data_dir="./data",
+        lock="process",
+        workers=2,
+        web_processes=2,
+        wait_seconds=5,
+        deadline_seconds=30,
+        batch_max=512,
+        max_in_flight=2_000,
+    )
+    assert settings.address == ("127.0.0.1", 8000)
+
+
+def test_every_setting_is_read_from_its_variable() -> None:
+    wanted = {
+        "bind": "[::1]:80",
+        "data_dir": "elsewhere",
+        "lock": "process",
+        "workers": "4",
+        "web_processes": "8",
+        "admin_key": KEY,
+        "admin_key_file": "secrets/key",
+        "wait_seconds": "0.5",
+        "deadline_seconds": "60",
+        "batch_max": "1",
+        "max_in_flight": "100000",
+    }
+    settings = read_settings({f"SOLDOUT_{name.upper()}": text for name, text in wanted.items()})
+    for name, text in wanted.items():
+        value = getattr(settings, name)
+        assert (f"{value:g}" if isinstance(value, float) else str(value)) == text
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    """So a shell, a unit file or compose can leave one open."""
+    assert read_settings({"SOLDOUT_WORKERS": "", "SOLDOUT_ADMIN_KEY": ""}) == read_settings({})
+
+
+def test_variables_of_other_programs_are_left_alone() -> None:
+    assert read_settings({"SOLDOUT_THEME": "dark", "WORKERS": "x"}) == read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [
+        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        ("localhost:65535", ("localhost", 65535)),
+        ("[::]:8000", ("::", 8000)),
+        ("[2001:db8::1]:443", ("2001:db8::1", 443)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(bind: str, address: tuple[str, int]) -> None:
+    assert read_settings({"SOLDOUT_BIND": bind}).address == address
+
+
+WRONG = {
+    "BIND": ["8000", ":8000", "localhost", "localhost:", "localhost:http", "a b:80", "::1:80"],
+    "BIND ": ["x:0", "x:65536", "x:100000", "x:-1", "http://x:80", "x:80\n", "x:٨٠"],
+    "LOCK": ["none", "Process", " process"],
+    "WORKERS": ["0", "65", "-1", "two", "1.5", "1_0", " 2", "0x2", "nan", "9" * 40],
+    "WEB_PROCESSES": ["0", "65", "two"],
+    "WAIT_SECONDS": ["0", "0.09", "601", "-5", "soon", "5s", "nan", "inf", "1e9"],
+    "DEADLINE_SECONDS": ["0", "601", "soon", "nan", "inf"],
+    "BATCH_MAX": ["0", "4097", "all"],
+    "MAX_IN_FLIGHT": ["0", "100001", "many"],
+    "ADMIN_KEY": ["short", "fifteen-letters", "sha256:", "sha256:0123456789abcdef", HASHED + "0"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name.strip(), value) for name, values in WRONG.items() for value in values],
+)
+def test_a_wrong_value_is_told_by_the_name_of_its_variable(name: str, value: str) -> None:
+    assert told({f"SOLDOUT_{name}": value}).startswith(f"SOLDOUT_{name}")
+
+
+def test_what_is_wrong_with_a_value_is_shown_with_the_value() -> None:
+    line = told({"SOLDOUT_WORKERS": "65"})
+    assert "'65'" in line
+    assert "64" in line
+
+
+def test_a_wrong_value_of_many_lines_is_told_in_one() -> None:
+    assert "SOLDOUT_WORKERS='2\\n3'" in told({"SOLDOUT_WORKERS": "2\n3"})
+
+
+def test_of_several_wrong_values_one_is_told() -> None:
+    assert told({"SOLDOUT_WORKERS": "0", "SOLDOUT_BIND": "x"}).count("SOLDOUT_") == 1
+
+
+def test_nobody_waits_longer_than_a_purchase_can_be_settled() -> None:
+    line = told({"SOLDOUT_WAIT_SECONDS": "31"})
+    assert line == "SOLDOUT_WAIT_SECONDS=31: longer than SOLDOUT_DEADLINE_SECONDS=30"
+    line = told({"SOLDOUT_DEADLINE_SECONDS": "4.5"})
+    assert line == "SOLDOUT_WAIT_SECONDS=5: longer than SOLDOUT_DEADLINE_SECONDS=4.5"
+
+
+# --- the administration's key ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["hunter2", "sha256:hunter2-hunter2-hunter2"])
+def test_a_key_is_never_shown_not_even_a_wrong_one(key: str) -> None:
+    assert "hunter2" not in told({"SOLDOUT_ADMIN_KEY": key})
+
+
+def of(tmp_path: Path, **environ: str) -> Settings:
+    return read_settings({"SOLDOUT_DATA_DIR": str(tmp_path), **environ})
+
+
+def test_the_first_start_makes_a_key_that_only_its_user_can_read(tmp_path: Path) -> None:
+    before = os.umask(0)  # the widest, so that the mode is not the umask's doing
+    try:
+        make_admin_key(of(tmp_path))
+    finally:
+        os.umask(before)
+    [key] = read_admin_keys(of(tmp_path))
+    assert len(key) >= 32
+    assert (tmp_path / "admin-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_later_start_keeps_the_key(tmp_path: Path) -> None:
+    make_admin_key(of(tmp_path))
+    first = read_admin_keys(of(tmp_path))
+    make_admin_key(of(tmp_path))
+    assert read_admin_keys(of(tmp_path)) == first
+
+
+def test_two_services_have_different_keys(tmp_path: Path) -> None:
+    keys = set()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        make_admin_key(of(tmp_path / name))
+        keys.update(read_admin_keys(of(tmp_path / name)))
+    assert len(keys) == 2
+
+
+def test_a_key_that_is_given_is_used_and_none_is_made(tmp_path: Path) -> None:
+    settings = of(tmp_path, SOLDOUT_ADMIN_KEY=KEY)
+    make_admin_key(settings)
+    assert read_admin_keys(settings) == [KEY]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_key_file_may_hold_several_keys_and_remarks(tmp_path: Path) -> None:
+    """One by one keys can be changed while both are valid."""
+    path = tmp_path / "keys"
+    path.write_text(f"# since spring\n{KEY}\n\n  {HASHED}  \n")
+    settings = of(tmp_path, SOLDOUT_ADMIN_KEY_FILE=str(path))
+    make_admin_key(settings)
+    assert read_admin_keys(settings) == [KEY, HASHED]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["keys"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n# none\n",
+        b"short\n",
+        f"{KEY}\nshort\n".encode(),
+        b"sha256:short-and-no-hash\n",
+        b"\xff" * 20,
+    ],
+)
+def test_a_key_file_that_holds_no_good_key_stops_the_start_and_is_named(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(content)
+    with pytest.raises(BadSetting) as caught:
+        make_admin_key(of(tmp_path, SOLDOUT_ADMIN_KEY_FILE=str(path)))
+    line = str(caught.value)
+    assert str(path) in line
+    assert line.isprintable()
+    assert "short" not in line.removeprefix(str(path)).replace("shorter", "")
+
+
+def test_a_key_file_that_is_not_there_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere"
+    with pytest.raises(BadSetting, match=str(path)):
+        make_admin_key(of(tmp_path, SOLDOUT_ADMIN_KEY_FILE=str(path)))
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def test_all_files_lie_in_the_data_directory_wherever_the_service_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings({"SOLDOUT_DATA_DIR": "here"})
+    assert settings.data_path == tmp_path / "here"
+    assert settings.ledger_path.parent == settings.data_path
+    assert settings.run_path.parent == settings.data_path
+    assert settings.admin_key_path.parent == settings.data_path
