@@ -49,6 +49,11 @@ def wait_until(
         time.sleep(0.01)
 
 
+def note(text: str) -> None:
+    """Write down what a run saw: shown when its test fails, or with `pytest -s`."""
+    sys.stdout.write(f"{text}\n")
+
+
 def children_of(pid: int) -> list[int]:
     """Return the process ids whose parent is `pid`."""
     found = []
@@ -112,7 +117,11 @@ class Soldout:
         """Start the service and wait until it is ready."""
         with self.log_path.open("ab") as log:
             process = self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"], env=self.env, stdout=log, stderr=log
+                [sys.executable, "-m", "service", "serve"],
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # as a shell does, so that a test can press Ctrl-C
             )
         wait_until(lambda: self.ready() or process.poll() is not None, START_SECONDS, self.log)
         assert process.poll() is None, self.log()

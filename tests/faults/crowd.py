@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import msgspec
 
-from tests.harness import SEED, Soldout
+from tests.harness import SEED, Soldout, note
 
 LINES = 64
 SILENCE_SECONDS = 15.0  # three times what a service waits before it answers 202
@@ -56,8 +56,13 @@ class Attempt:
     seconds: float = 0.0
     fate: Fate = Fate.ANSWERED
     status: int = 0
-    replayed: bool = False
+    headers: dict[str, str] = field(default_factory=dict)  # names in lower case
     body: bytes = b""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the order had been made before."""
+        return self.headers.get("idempotent-replayed") == "true"
 
     @property
     def said(self) -> Any:
@@ -101,15 +106,35 @@ class Line:
         self._port = port
         self._socket: socket.socket | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
     def ask(self, request: bytes) -> Attempt:
         """Send a request and read its answer."""
+        return self.read(self.send(request))
+
+    def send(self, request: bytes) -> Attempt:
+        """Send a request, whose answer is to be read later."""
         attempt = Attempt(time.monotonic())
         try:
-            connection = self._connected()
+            self._connect()
         except OSError:
             attempt.fate = Fate.NOT_SENT
-        else:
-            self._exchange(connection, request, attempt)
+            return attempt
+        try:
+            self._connected.sendall(request)
+        except OSError:
+            attempt.fate = Fate.CUT
+            self.close()
+        return attempt
+
+    def read(self, attempt: Attempt) -> Attempt:
+        """Read the answer, if the request could be sent."""
+        if attempt.fate is Fate.ANSWERED:
+            self._read(attempt)
         attempt.seconds = time.monotonic() - attempt.sent_at
         return attempt
 
@@ -119,24 +144,27 @@ class Line:
             self._socket.close()
             self._socket = None
 
+    @property
     def _connected(self) -> socket.socket:
+        assert self._socket is not None
+        return self._socket
+
+    def _connect(self) -> None:
         if self._socket is not None and select.select([self._socket], [], [], 0)[0]:
             self.close()  # the service hung up while nothing was asked: it announced that in time
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), SILENCE_SECONDS)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._socket
 
-    def _exchange(self, connection: socket.socket, request: bytes, attempt: Attempt) -> None:
+    def _read(self, attempt: Attempt) -> None:
         data = b""
         try:
-            connection.sendall(request)
             while (end := data.find(b"\r\n\r\n")) < 0:
-                data += self._more(connection)
+                data += self._more()
             head = data[:end].decode("latin-1").lower().split("\r\n")
             headers = dict(line.split(": ", 1) for line in head[1:])
             while len(data) < end + 4 + int(headers["content-length"]):
-                data += self._more(connection)
+                data += self._more()
         except TimeoutError:
             attempt.fate = Fate.SILENT
             self.close()
@@ -145,14 +173,13 @@ class Line:
             self.close()
         else:
             attempt.status = int(head[0].split()[1])
-            attempt.replayed = "idempotent-replayed" in headers
+            attempt.headers = headers
             attempt.body = data[end + 4 :]
             if headers.get("connection") == "close":
                 self.close()
 
-    @staticmethod
-    def _more(connection: socket.socket) -> bytes:
-        data = connection.recv(65_536)
+    def _more(self) -> bytes:
+        data = self._connected.recv(65_536)
         if not data:
             raise ConnectionError("hung up")
         return data
@@ -216,6 +243,12 @@ class Crowd:
         """Return how long the slowest request took."""
         return max(attempt.seconds for attempt in self.attempts)
 
+    def tell(self) -> None:
+        """Write down what this crowd saw."""
+        answers = ", ".join(f"{n} of {status}" for status, n in sorted(self.statuses().items()))
+        fates = ", ".join(f"{n} {fate.name.lower()}" for fate, n in self.fates().items())
+        note(f"{answers}; {fates}; the longest took {self.longest_seconds():.3f} s")
+
     def _join(self) -> None:
         limit = time.monotonic() + PATIENCE_SECONDS
         for buyer in self._buyers:
@@ -226,8 +259,7 @@ class Crowd:
 
     def _buy_on(self, number: int) -> None:
         chance = random.Random(f"{SEED} {self._number} {number}")
-        line = Line(self._port)
-        try:
+        with Line(self._port) as line:
             while not self._stopping.is_set():
                 wish = Wish(
                     str(UUID(int=chance.getrandbits(128))),
@@ -237,8 +269,6 @@ class Crowd:
                 self._wishes[number].append(wish)
                 self._pursue(wish, line)
                 self._sold[number] += wish.attempts[-1].status == 201
-        finally:
-            line.close()
 
     def _pursue(self, wish: Wish, line: Line) -> None:
         request = wish.request()

@@ -1,4 +1,4 @@
-"""Catches a worker in a given phase and stops it there (SIGSTOP), for whatever is to happen next."""
+"""Catches a worker in a given phase and stops it there (SIGSTOP), for what is to happen next."""
 
 from __future__ import annotations
 

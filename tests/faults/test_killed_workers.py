@@ -21,7 +21,7 @@ from tests.faults.crowd import (
     until,
 )
 from tests.faults.stopping import stopped_in
-from tests.harness import SEED, Soldout, alive, serving, wait_until
+from tests.harness import SEED, Soldout, alive, note, serving, wait_until
 from workers.hearts import Phase
 
 ANSWER_SECONDS = 2.0  # however a worker dies, its buyers have their answer by then
@@ -46,7 +46,7 @@ def kill_workers(service: Soldout, crowd: Crowd) -> Counter[str]:
 
 
 def check_nobody_met_more_than_a_delay(crowd: Crowd) -> None:
-    print(crowd.statuses(), f"longest {crowd.longest_seconds():.3f} s")
+    crowd.tell()
     assert set(crowd.fates()) == {Fate.ANSWERED}
     assert set(crowd.statuses()) <= {201, 409}
     assert crowd.longest_seconds() < ANSWER_SECONDS
@@ -59,7 +59,7 @@ def test_buyers_meet_only_a_delay_while_a_worker_is_killed_every_300_ms(tmp_path
         with crowding(service, "stadium", "club") as crowd:
             hit = kill_workers(service, crowd)
             crowd.stop()
-        print(f"{hit.total()} workers killed:", hit)
+        note(f"{hit.total()} workers killed: {dict(hit)}")
         assert hit.total() > KILL_FOR_SECONDS / KILL_EVERY_SECONDS / 2
         check_nobody_met_more_than_a_delay(crowd)
         assert crowd.statuses()[409]  # the club was sold out among the deaths, to the last ticket

@@ -1,4 +1,4 @@
-"""Workers that hang (SIGSTOP), with the lock or without: the others go on, and nobody loses anything."""
+"""Workers that hang (SIGSTOP), with the lock or without: others go on, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWER_SECONDS = HEARTBEAT_LIMIT_SECONDS + 1.0  # and by then the others have go
 
 
 def check_nobody_lost_anything(crowd: Crowd) -> None:
-    print(crowd.statuses(), f"longest {crowd.longest_seconds():.3f} s")
+    crowd.tell()
     assert set(crowd.fates()) == {Fate.ANSWERED}
     assert set(crowd.statuses()) == {201}
 
@@ -84,9 +84,7 @@ def test_a_machine_that_was_suspended_goes_on_with_the_same_workers(soldout: Sol
         with standing_still(soldout.pid, *workers):
             limit_ms = 1000 * HEARTBEAT_LIMIT_SECONDS
             until(
-                lambda: all(
-                    clock_ms() - p.beat_clock_ms > 1.2 * limit_ms for p in hearts.pulses()
-                ),
+                lambda: all(clock_ms() - p.beat_clock_ms > 1.2 * limit_ms for p in hearts.pulses()),
                 "all hearts look still",
             )
         sold = crowd.sold()

@@ -1,0 +1,161 @@
+"""Told to leave (SIGTERM, Ctrl-C), the service answers whoever got through, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.crowd import (
+    FEW,
+    PLENTY,
+    Crowd,
+    Fate,
+    Line,
+    Wish,
+    all_orders,
+    check_orders_are_there,
+    check_sold_exactly,
+    crowding,
+)
+from tests.faults.stopping import standing_still
+from tests.harness import STOP_SECONDS, Soldout, alive, serving, wait_until
+
+ROUNDS = 12
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Soldout]:
+    with serving(tmp_path / "data", wait_seconds=10) as service:
+        service.put_event("stadium", capacity=PLENTY)
+        service.put_event("club", capacity=FEW)
+        yield service
+
+
+def terminate(service: Soldout) -> int:
+    return service.terminate()
+
+
+def press_ctrl_c(service: Soldout) -> int:
+    """Interrupt all processes of the service's group, as a terminal does."""
+    assert service.process is not None
+    os.killpg(service.pid, signal.SIGINT)
+    return service.process.wait(STOP_SECONDS)
+
+
+def listens(service: Soldout) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", service.port), 5).close()
+    except OSError:
+        return False
+    return True
+
+
+def check_everybody_was_answered(crowd: Crowd) -> None:
+    """Whoever could send a request got a whole answer; the others were never let in."""
+    crowd.tell()
+    assert set(crowd.fates()) <= {Fate.ANSWERED, Fate.NOT_SENT}
+    assert set(crowd.statuses()) <= {201, 409}
+
+
+def check_nothing_else_was_sold(service: Soldout, crowd: Crowd) -> None:
+    """Look into the ledger, with a new service: it holds what buyers were told, and no more."""
+    for event in ("stadium", "club"):
+        wishes = [wish for wish in crowd.wishes if wish.event == event]
+        orders = all_orders(service, event)
+        check_orders_are_there(wishes, orders)
+        assert len(orders) == sum(bool(wish.orders) for wish in wishes)
+        audit = service.audit(event)
+        assert audit["sold"] == sum(wish.quantity for wish in wishes if wish.orders)
+
+
+@pytest.mark.parametrize("leave", [terminate, press_ctrl_c])
+def test_leaving_in_a_crowd_answers_everybody_and_loses_nothing(
+    tmp_path: Path, leave: Callable[[Soldout], int]
+) -> None:
+    with serving(tmp_path / "data") as service:
+        leave_in_a_crowd(service, leave)
+
+
+@pytest.mark.long  # the same twelve times over; once is enough to find what this is about
+@pytest.mark.timeout(300)
+def test_leaving_at_any_moment_answers_everybody(tmp_path: Path) -> None:
+    for number in range(ROUNDS):
+        with serving(tmp_path / f"{number}" / "data") as service:
+            leave_in_a_crowd(service, terminate)
+
+
+def leave_in_a_crowd(service: Soldout, leave: Callable[[Soldout], int]) -> None:
+    service.put_event("stadium", capacity=PLENTY)
+    service.put_event("club", capacity=FEW)
+    with crowding(service, "stadium", "club") as crowd:
+        family = [pid for pids in service.family().values() for pid in pids]
+        assert leave(service) == 0
+        assert not any(map(alive, family))
+        crowd.abandon()
+    check_everybody_was_answered(crowd)
+    service.start()
+    check_nothing_else_was_sold(service, crowd)
+
+
+def test_what_is_under_way_is_settled_before_the_service_leaves(service: Soldout) -> None:
+    """Its parent waits for a worker's results: buyers get theirs although all are told to leave."""
+    wishes = [Wish(f"under-way-{number:06}", "stadium", 2) for number in range(20)]
+    with ExitStack() as stack:
+        lines = [stack.enter_context(Line(service.port)) for _ in wishes]
+        with standing_still(*service.family()["worker"]):
+            sent = [line.send(wish.request()) for line, wish in zip(lines, wishes, strict=True)]
+            os.kill(service.pid, signal.SIGTERM)
+            wait_until(lambda: "draining" in service.log(), 2, "it drains")
+        answers = [line.read(attempt) for line, attempt in zip(lines, sent, strict=True)]
+    assert [(a.fate, a.status) for a in answers] == [(Fate.ANSWERED, 201)] * len(wishes)
+    assert service.process is not None
+    assert service.process.wait(STOP_SECONDS) == 0
+    service.start()
+    assert service.audit("stadium")["sold"] == 2 * len(wishes)
+
+
+def test_an_open_connection_gets_one_more_answer_while_the_service_leaves(
+    service: Soldout,
+) -> None:
+    with Line(service.port) as line:
+        before = line.ask(Wish("before-it-leaves", "stadium", 1).request())
+        assert (before.status, before.headers["connection"]) == (201, "keep-alive")
+        os.kill(service.pid, signal.SIGTERM)
+        wait_until(lambda: not listens(service), 5, "it lets nobody else in")
+        after = line.ask(Wish("while-it-leaves-", "stadium", 1).request())
+        assert (after.status, after.headers["connection"]) == (201, "close")
+    assert service.process is not None
+    assert service.process.wait(STOP_SECONDS) == 0
+
+
+def test_told_to_leave_while_it_starts_it_leaves(tmp_path: Path) -> None:
+    service = Soldout(tmp_path / "data")
+    with service.log_path.open("ab") as log:
+        command = [sys.executable, "-m", "service", "serve"]
+        process = service.process = subprocess.Popen(command, env=service.env, stderr=log)
+    try:
+        wait_until((tmp_path / "data" / "ledger.db").exists, 10, service.log)
+        assert service.terminate() == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_web_process_told_to_leave_cuts_nobody_and_is_replaced(service: Soldout) -> None:
+    with crowding(service, "stadium", "club") as crowd:
+        leaver = service.family()["web"][0]
+        os.kill(leaver, signal.SIGTERM)
+        wait_until(lambda: not alive(leaver), STOP_SECONDS, "it left")
+        wait_until(lambda: len(service.family()["web"]) == 2, 5, "another one in its place")
+        crowd.stop()
+    check_everybody_was_answered(crowd)
+    assert set(crowd.fates()) == {Fate.ANSWERED}
+    check_sold_exactly(service, crowd)
