@@ -1,0 +1,87 @@
+"""A disk that breaks on demand, under a real SQLite: a VFS between it and the file system.
+
+`Disk` says what goes wrong, in this process. `broken_disk/` puts one into every process of a real
+service, ruled by files in a directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+UNDERNEATH = "unix"
+
+
+class Disk:
+    """What happens to a file, named by its suffix (`.db`, `.db-wal`), before it happens there.
+
+    Each may raise `no_room()` or `broken()`, or take its time.
+    """
+
+    def writing(self, suffix: str) -> None:
+        """Take note of a write that is about to happen."""
+
+    def syncing(self, suffix: str) -> None:
+        """Take note of a sync that is about to happen."""
+
+    def synced(self, suffix: str, read: Callable[[], bytes]) -> None:
+        """Take note that all that can be read of the file now is surely on the disk."""
+
+    def deleted(self, suffix: str) -> None:
+        """Take note that a file is gone."""
+
+
+def no_room() -> Exception:
+    """Return what SQLite is told when the disk is full (ENOSPC)."""
+    return apsw.FullError("no space left on the test's disk")
+
+
+def broken() -> Exception:
+    """Return what SQLite is told when the disk fails (EIO)."""
+    return apsw.IOError("the test's disk is broken")
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__(UNDERNEATH, name, flags)
+        self._disk = disk
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        self._suffix = Path(path or "").suffix
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's own names
+        self._disk.writing(self._suffix)
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        self._disk.syncing(self._suffix)
+        super().xSync(flags)
+        # Read through SQLite's own descriptor: another one, when closed, would drop its locks.
+        self._disk.synced(self._suffix, lambda: self.xRead(self.xFileSize(), 0))
+
+
+class _Shim(apsw.VFS):
+    def __init__(self, disk: Disk) -> None:
+        super().__init__("soldout-test-disk", UNDERNEATH, makedefault=True)
+        self._disk = disk
+
+    def xOpen(  # noqa: N802
+        self, name: str | apsw.URIFilename | None, flags: list[int]
+    ) -> apsw.VFSFile:
+        return _File(self._disk, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+        super().xDelete(filename, syncdir)
+        self._disk.deleted(Path(filename).suffix)
+
+
+@contextmanager
+def mounted(disk: Disk) -> Iterator[None]:
+    """Put `disk` under every database that is opened in a `with` block."""
+    shim = _Shim(disk)
+    try:
+        yield
+    finally:
+        shim.unregister()
