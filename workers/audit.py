@@ -20,10 +20,12 @@ from workers.domain import (
     OrderCancelled,
     TicketsSold,
 )
+from workers.errors import Inconsistent
 from workers.ledgers import LedgerReader
 
 PAGE: Final = 500
 FINDINGS_MAX: Final = 100
+BEFORE_ALL: Final = -(1 << 53)  # what does not belong there may have any number
 
 T = TypeVar("T")
 
@@ -68,12 +70,27 @@ def audit(reader: LedgerReader, event_id: str, pause: Callable[[], object]) -> A
     event = reader.event(event_id)
     if event is None:
         return None
-    found = Audit(event_id, entries=event.entries)
+    found = Audit(
+        event_id,
+        entries=event.entries,
+        capacity=sum(t.capacity for t in event.ticket_types),
+        sold=sum(t.sold for t in event.ticket_types),
+        held=sum(t.held for t in event.ticket_types),
+        remaining=sum(t.remaining for t in event.ticket_types),
+    )
+    try:
+        _audit(found, reader, event, pause)
+    except Inconsistent as damage:
+        found.check(False, str(damage))
+    return found
+
+
+def _audit(found: Audit, reader: LedgerReader, event: Event, pause: Callable[[], object]) -> None:
     replay = _Replay()
     said_cancelled: dict[int, int] = {}
-    orders = _paged(lambda after: reader.orders(event_id, after, PAGE), lambda o: o.entry, pause)
-    tickets = _paged(lambda after: reader.tickets(event_id, after, PAGE), lambda t: t[0], pause)
-    entries = _paged(lambda after: reader.entries(event_id, after, PAGE), lambda e: e.number, pause)
+    orders = _paged(lambda after: reader.orders(event.id, after, PAGE), lambda o: o.entry, pause)
+    tickets = _paged(lambda after: reader.tickets(event.id, after, PAGE), lambda t: t[0], pause)
+    entries = _paged(lambda after: reader.entries(event.id, after, PAGE), lambda e: e.number, pause)
     for expected in range(1, event.entries + 1):
         entry = next(entries, None)
         if entry is None or entry.number != expected:
@@ -96,10 +113,10 @@ def audit(reader: LedgerReader, event_id: str, pause: Callable[[], object]) -> A
                     )
             case OrderCancelled():
                 _replay_cancel(found, replay, entry, entry.fact)
-    _check_rest(found, event, next(orders, None), next(tickets, None))
+    rest = next(entries, None), next(orders, None), next(tickets, None)
+    _check_rest(found, event, reader.event(event.id) or event, *rest)
     found.check(said_cancelled == replay.cancelled, "cancelled orders differ from the journal")
     _compare(found, replay, event)
-    return found
 
 
 def _replay_sale(
@@ -136,26 +153,35 @@ def _replay_cancel(found: Audit, replay: _Replay, entry: Entry, fact: OrderCance
 
 
 def _check_rest(
-    found: Audit, event: Event, order: Order | None, ticket: tuple[int, int] | None
+    found: Audit,
+    event: Event,
+    later: Event,
+    entry: Entry | None,
+    order: Order | None,
+    ticket: tuple[int, int] | None,
 ) -> None:
-    """What goes beyond the journal must have been sold after the audit began."""
-    found.check(order is None or order.entry > event.entries, "an order is not in the journal")
-    found.check(ticket is None or ticket[0] >= event.next_number, "a ticket is not in the journal")
+    """What goes beyond was written after the audit began, and then the event counts it by now."""
+    found.check(entry is None or entry.number <= later.entries, "an entry is not counted")
+    found.check(
+        order is None or event.entries < order.entry <= later.entries,
+        "an order is not in the journal",
+    )
+    found.check(
+        ticket is None or event.next_number <= ticket[0] < later.next_number,
+        "a ticket is not in the journal",
+    )
 
 
 def _compare(found: Audit, replay: _Replay, event: Event) -> None:
     for t in event.ticket_types:
         found.check(t.capacity == replay.capacity.get(t.id), f"{t.id}: capacity {t.capacity}")
         found.check(t.sold == replay.sold.get(t.id, 0), f"{t.id}: sold {t.sold}")
+        found.check(t.held == 0, f"{t.id}: held {t.held}, by nobody")
         found.check(t.remaining >= 0, f"{t.id}: oversold by {-t.remaining}")
     gone = set(replay.sold) - {t.id for t in event.ticket_types}
     found.check(not any(replay.sold[t] for t in gone), f"sold types are gone: {sorted(gone)}")
     found.check(event.switch == replay.switch, f"switch {event.switch}, not {replay.switch}")
     found.check(event.next_number == replay.next_number, f"next number {event.next_number}")
-    found.capacity = sum(t.capacity for t in event.ticket_types)
-    found.sold = sum(t.sold for t in event.ticket_types)
-    found.held = sum(t.held for t in event.ticket_types)
-    found.remaining = sum(t.remaining for t in event.ticket_types)
     found.check(
         found.sold == found.tickets, f"{found.sold} sold, but {found.tickets} tickets stand"
     )
@@ -169,7 +195,7 @@ def _numbers(fact: TicketsSold) -> range:
 def _paged(
     read: Callable[[int], list[T]], position: Callable[[T], int], pause: Callable[[], object]
 ) -> Iterator[T]:
-    after = 0
+    after = BEFORE_ALL
     while page := read(after):
         yield from page
         after = position(page[-1])
