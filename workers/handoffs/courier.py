@@ -67,7 +67,7 @@ class Courier:
         self._frame_full = min(frame_max, FRAME_FULL)
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
-        self._idle: deque[Any] = deque()  # waiters of senders without work
+        self._idle: dict[Lane, Any] = {}  # waiters of senders without work
         self._lull = get_hub().loop.idle()  # fires when this process has nothing else to do
         self.settled = 0  # grows with every answer: what was read before it is out of date
 
@@ -98,9 +98,13 @@ class Courier:
         return receipt
 
     def _wake_sender(self) -> None:
+        """Wake the first of the lanes that are free: all web processes prefer the same worker then,
+        and what they send at the same time becomes one batch.
+        """
         self._lull.stop()
-        if self._idle:
-            get_hub().loop.run_callback(self._idle.popleft().switch, None)
+        lane = next((lane for lane in self._lanes if lane in self._idle), None)
+        if lane is not None:
+            get_hub().loop.run_callback(self._idle.pop(lane).switch, None)
 
     # --- senders ---
 
@@ -116,7 +120,7 @@ class Courier:
             gevent.sleep(RECONNECT_SECONDS)
 
     def _send_frame(self, lane: Lane) -> None:
-        frame = self._next_frame()
+        frame = self._next_frame(lane)
         try:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
@@ -127,10 +131,9 @@ class Courier:
         for receipt, outcome in zip(frame, outcomes, strict=True):
             self._settle(receipt, outcome)
 
-    def _next_frame(self) -> list[Receipt]:
+    def _next_frame(self, lane: Lane) -> list[Receipt]:
         while not self._queue:  # a sender may be woken for work that another one took
-            waiter = Waiter()
-            self._idle.append(waiter)
+            self._idle[lane] = waiter = Waiter()
             waiter.get()
         frame = [self._queue.popleft() for _ in range(min(len(self._queue), self._frame_max))]
         for receipt in frame:
