@@ -6,12 +6,18 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from workers.domain import Command, Now, Outcome, Settlement, Unsettled, settle
+from workers.domain import (
+    Command,
+    Now,
+    Outcome,
+    Unsettled,
+)
 from workers.errors import Fenced, Inconsistent, LedgerFault
 from workers.handoffs import Inbox
 from workers.hearts import Heart
 from workers.ledgers import Ledger
 from workers.locks import Lock
+from workers.rules import Settlement, settle
 
 log = logging.getLogger(__name__)
 

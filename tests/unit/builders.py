@@ -17,13 +17,12 @@ from workers.domain import (
     Purchase,
     PutEvent,
     Sold,
-    State,
     Switch,
     SwitchEvent,
     TicketType,
     fingerprint,
-    settle,
 )
+from workers.rules import State, settle
 
 NOW = Now(wall_ms=1_000_000, clock_ms=5_000)
 IN_TIME = NOW.clock_ms + 30_000

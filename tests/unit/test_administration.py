@@ -35,7 +35,6 @@ from workers.domain import (
     OrderItem,
     Sold,
     SoldOut,
-    State,
     Status,
     Stored,
     Switch,
@@ -44,9 +43,9 @@ from workers.domain import (
     UnknownEvent,
     UnknownOrder,
     UnknownTicketType,
-    settle,
 )
 from workers.errors import Inconsistent
+from workers.rules import State, settle
 
 # --- cancelling -----------------------------------------------------------------------------------
 

@@ -24,8 +24,14 @@ from tests.unit.builders import (
 )
 from workers import audit as auditing
 from workers.audit import FINDINGS_MAX, Audit, audit
-from workers.domain import Command, Item, Outcome, Sold, settle
+from workers.domain import (
+    Command,
+    Item,
+    Outcome,
+    Sold,
+)
 from workers.ledgers.sqlite import SqliteLedger, SqliteReader
+from workers.rules import settle
 
 
 class Books:

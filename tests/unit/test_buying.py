@@ -36,12 +36,11 @@ from workers.domain import (
     Purchase,
     Sold,
     SoldOut,
-    State,
     TicketsSold,
     fingerprint,
-    settle,
     ticket_code,
 )
+from workers.rules import State, settle
 
 
 def limited(max_per_buyer: int, **bought: int) -> State:

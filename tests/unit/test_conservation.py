@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.builders import NOW, buy, cancel, gala, sell, state_of, switch
-from workers.domain import Event, Settlement, _check_conserved, settle
+from workers.domain import Event
 from workers.errors import Inconsistent
+from workers.rules import Settlement, _check_conserved, settle
 
 SOLD_BEFORE = {("gala", "standing"): 0}
 

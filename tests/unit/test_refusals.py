@@ -47,17 +47,15 @@ from workers.domain import (
     Probe,
     Probed,
     Purchase,
-    Settlement,
     Sold,
     SoldOut,
-    State,
     TicketType,
     TooLate,
     UnknownEvent,
     UnknownOrder,
     UnknownTicketType,
-    settle,
 )
+from workers.rules import Settlement, State, settle
 
 
 class Attempt(Struct):

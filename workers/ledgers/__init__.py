@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from workers.domain import Command, Entry, Event, Order, Settlement, State
+from workers.domain import (
+    Command,
+    Entry,
+    Event,
+    Order,
+)
+from workers.rules import Settlement, State
 
 
 class Ledger(Protocol):

@@ -31,12 +31,11 @@ from workers.domain import (
     OrderItem,
     Purchase,
     PutEvent,
-    Settlement,
-    State,
     SwitchEvent,
     TicketType,
 )
 from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault
+from workers.rules import Settlement, State
 
 APPLICATION_ID: Final = 0x50_1D_00_07  # tells this file from any other SQLite database
 SCHEMA_VERSION: Final = 1
