@@ -13,7 +13,7 @@ from service.lean import LeanFlask
 from workers.handoffs.courier import Courier
 from workers.handoffs.unix_socket import UnixLane
 from workers.hearts import Hearts
-from workers.ledgers.sqlite import SqliteReader
+from workers.ledgers.sqlite_reader import SqliteReader
 from workers.settings import Settings, read_admin_keys, read_settings
 
 

@@ -26,7 +26,8 @@ from workers.domain import (
 from workers.handoffs import decode_outcomes, encode
 from workers.handoffs.unix_socket import UnixInbox, short_path, socket_name
 from workers.hearts import Hearts, clock_ms, wall_ms
-from workers.ledgers.sqlite import SqliteLedger, SqliteReader
+from workers.ledgers.sqlite import SqliteLedger
+from workers.ledgers.sqlite_reader import SqliteReader
 from workers.locks import HeldProcessLock, ProcessLock
 from workers.worker import Worker
 

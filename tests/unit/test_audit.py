@@ -30,7 +30,8 @@ from workers.domain import (
     Outcome,
     Sold,
 )
-from workers.ledgers.sqlite import SqliteLedger, SqliteReader
+from workers.ledgers.sqlite import SqliteLedger
+from workers.ledgers.sqlite_reader import SqliteReader
 from workers.rules import settle
 
 

@@ -1,84 +1,35 @@
-"""The embedded ledger: one SQLite file, one transaction a batch, fsynced before `commit` returns.
-
-`SqliteLedger` is the worker's (load, commit), `SqliteReader` the web's. Both open the file in the
-process that uses it, after any fork, and only through SQLite: another descriptor of the same file,
-when closed, would drop SQLite's locks.
-"""
+"""The embedded ledger: a SQLite file, one transaction a batch, fsynced before `commit` returns."""
 
 from __future__ import annotations
 
-import functools
-import itertools
-import secrets
-import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
 
 import apsw
-import msgspec
 
-from workers.domain import (
-    CancelOrder,
-    Command,
-    Entry,
-    Event,
-    Fact,
-    Order,
-    OrderItem,
-    Purchase,
-    PutEvent,
-    SwitchEvent,
-    TicketType,
+from workers.domain import CancelOrder, Command, Event, Fact, Purchase, PutEvent, SwitchEvent
+from workers.errors import Fenced
+from workers.ledgers.sqlite_file import (
+    check_schema,
+    create,
+    open_file,
+    refusing_to_start,
+    reporting_faults,
 )
-from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault
+from workers.ledgers.sqlite_rows import (
+    EVENTS,
+    ORDERS,
+    insert,
+    select_in,
+    to_blob,
+    to_events,
+    to_json,
+    to_order,
+)
 from workers.rules import Settlement, State
 
-APPLICATION_ID: Final = 0x50_1D_00_07  # tells this file from any other SQLite database
-SCHEMA_VERSION: Final = 1
-OLDEST_SAFE_SQLITE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 may corrupt a WAL that several write
-STATEMENTS: Final = 128  # kept prepared; enough for all there are, in all their sizes
-ROWS_MAX: Final = 64  # in one statement
-BUSY_TIMEOUT_MS: Final = 5_000  # the lock keeps writers apart; this covers a checkpoint or a backup
-
-_EVENT_COLUMNS = (
-    "e.event, e.id, e.name, e.opens_at_ms, e.closes_at_ms, e.max_per_order, e.max_per_buyer,"
-    " e.switch, e.next_number, e.entries, t.id, t.capacity, t.amount, t.currency, t.sold, t.held"
+_SALE_FACTS = frozenset(
+    variant for variant in Fact.__args__ if variant.__struct_config__.tag in {"sold", "cancelled"}
 )
-_EVENTS = f"SELECT {_EVENT_COLUMNS} FROM events e JOIN ticket_types t USING (event)"
-_ORDER_COLUMNS = (
-    "o.id, e.id, o.entry, o.fingerprint, o.buyer, o.items, o.first_number, o.amount, o.currency,"
-    " o.sold_at_ms, o.cancelled_entry"
-)
-_ORDERS = f"SELECT {_ORDER_COLUMNS} FROM orders o JOIN events e USING (event)"
-
-_items = msgspec.json.Decoder(list[OrderItem])
-_fact = msgspec.json.Decoder(Fact)
-_json = msgspec.json.Encoder()
-
-P = ParamSpec("P")
-R = TypeVar("R")
-Row = tuple[Any, ...]
-
-
-def _reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
-    """Turn SQLite's errors into ours: the callers know nothing of SQLite."""
-
-    @functools.wraps(method)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except apsw.ConstraintError as error:
-            raise Inconsistent(f"the ledger refused a row: {error}") from error
-        except apsw.Error as error:
-            raise LedgerFault(f"the ledger: {type(error).__name__}: {error}") from error
-        except ValueError as error:  # msgspec's, uuid's, a decoder's: no value that we write
-            raise Inconsistent(f"a row of the ledger cannot be read: {error}") from error
-
-    return guarded
 
 
 class SqliteLedger:
@@ -88,21 +39,21 @@ class SqliteLedger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        self._connection = open_file(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         self._event_numbers: dict[str, int] = {}
-        with _refusing_to_start(path):
+        with refusing_to_start(path):
             new = not self._connection.execute("SELECT count(*) FROM sqlite_schema").get
             if not new:  # first of all: another program's database is not even put into WAL mode
-                _check_schema(self._connection, path)
+                check_schema(self._connection, path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if new:
-                _create(self._connection)
+                create(self._connection)
 
     # --- reading what a batch touches ---
 
-    @_reporting_faults
+    @reporting_faults
     def load(self, commands: list[Command]) -> State:
         """Open the batch's transaction and read in it. `commit` ends it, a new `load` voids it."""
         self._roll_back()
@@ -116,14 +67,14 @@ class SqliteLedger:
     def _load(self, commands: list[Command]) -> State:
         state = State()
         ids = {c.id for c in commands if isinstance(c, Purchase | CancelOrder)}
-        for row in _select_in(self._connection, f"{_ORDERS} WHERE o.id IN", map(_to_blob, ids)):
-            order = _to_order(row)
+        for row in select_in(self._connection, f"{ORDERS} WHERE o.id IN", map(to_blob, ids)):
+            order = to_order(row)
             state.orders[order.id] = order
         touched = {c.event for c in commands if isinstance(c, Purchase | PutEvent | SwitchEvent)}
         for event_id in touched | {order.event for order in state.orders.values()}:
-            for number, event in _to_events(
+            for number, event in to_events(
                 self._connection.execute(
-                    f"{_EVENTS} WHERE e.id = ? ORDER BY t.position", (event_id,)
+                    f"{EVENTS} WHERE e.id = ? ORDER BY t.position", (event_id,)
                 )
             ):
                 state.events[event_id] = event
@@ -159,7 +110,7 @@ class SqliteLedger:
 
     # --- writing what was decided ---
 
-    @_reporting_faults
+    @reporting_faults
     def commit(self, settlement: Settlement, token: int) -> None:
         """Write the batch and end its transaction; durable on return."""
         try:
@@ -226,7 +177,7 @@ class SqliteLedger:
         ).get
         self._event_numbers[event.id] = number
         self._connection.execute("DELETE FROM ticket_types WHERE event = ?", (number,))
-        _insert(
+        insert(
             self._connection,
             "ticket_types",
             [
@@ -247,17 +198,17 @@ class SqliteLedger:
 
     def _write_orders(self, settlement: Settlement) -> None:
         numbers = self._event_numbers
-        _insert(
+        insert(
             self._connection,
             "orders",
             [
                 (
                     numbers[order.event],
                     order.entry,
-                    _to_blob(order.id),
+                    to_blob(order.id),
                     order.fingerprint,
                     order.buyer,
-                    _json.encode(order.items).decode(),
+                    to_json(order.items),
                     order.first_number,
                     order.amount,
                     order.currency,
@@ -267,7 +218,7 @@ class SqliteLedger:
                 for order in settlement.sales
             ],
         )
-        _insert(
+        insert(
             self._connection,
             "tickets",
             [
@@ -280,7 +231,7 @@ class SqliteLedger:
             "UPDATE orders SET cancelled_entry = ? WHERE event = ? AND entry = ?",
             [(o.cancelled_entry, numbers[o.event], o.entry) for o in settlement.cancels],
         )
-        _insert(
+        insert(
             self._connection,
             "bought",
             [(numbers[event], buyer, n) for (event, buyer), n in settlement.bought.items()],
@@ -288,16 +239,13 @@ class SqliteLedger:
 
     def _write_journal(self, settlement: Settlement) -> None:
         numbers = self._event_numbers
-        _insert(
+        insert(
             self._connection,
             "journal",
-            [
-                (numbers[e.event], e.number, e.at_ms, _json.encode(e.fact).decode())
-                for e in settlement.entries
-            ],
+            [(numbers[e.event], e.number, e.at_ms, to_json(e.fact)) for e in settlement.entries],
         )
 
-    @_reporting_faults
+    @reporting_faults
     def last_token(self) -> int:
         """Return the newest fencing token committed."""
         token: int = self._connection.execute("SELECT fence FROM ledger").get
@@ -312,164 +260,6 @@ class SqliteLedger:
             self._connection.execute("ROLLBACK")
 
 
-class SqliteReader:
-    """A web process's view of the ledger file, which must exist. It cannot write."""
-
-    ledger_id: str
-    secret: bytes
-
-    def __init__(self, path: Path) -> None:
-        self._connection = _open(path, apsw.SQLITE_OPEN_READWRITE)
-        with _refusing_to_start(path):
-            self._connection.execute("PRAGMA query_only = ON")
-            _check_schema(self._connection, path)
-            self.ledger_id, self.secret = self._connection.execute(
-                "SELECT id, secret FROM ledger"
-            ).get
-
-    @_reporting_faults
-    def event(self, event_id: str) -> Event | None:
-        """Return one event with its stock."""
-        rows = self._connection.execute(
-            f"{_EVENTS} WHERE e.id = ? ORDER BY t.position", (event_id,)
-        )
-        return next((event for _, event in _to_events(rows)), None)
-
-    @_reporting_faults
-    def events(self) -> list[Event]:
-        """Return all events with their stock, in the order they were made, at one moment."""
-        rows = self._connection.execute(f"{_EVENTS} ORDER BY e.event, t.position")
-        return [event for _, event in _to_events(rows)]
-
-    @_reporting_faults
-    def order(self, order_id: str) -> Order | None:
-        """Return one order by its id."""
-        row = self._connection.execute(
-            f"{_ORDERS} WHERE o.id = ?", (_to_blob(order_id),)
-        ).fetchone()
-        return _to_order(row) if row else None
-
-    @_reporting_faults
-    def orders(self, event_id: str, after: int, limit: int) -> list[Order]:
-        """Return up to `limit` orders sold after entry `after`, in order of sale."""
-        rows = self._connection.execute(
-            f"{_ORDERS} WHERE e.id = ? AND o.entry > ? ORDER BY o.entry LIMIT ?",
-            (event_id, after, limit),
-        )
-        return [_to_order(row) for row in rows]
-
-    @_reporting_faults
-    def entries(self, event_id: str, after: int, limit: int) -> list[Entry]:
-        """Return up to `limit` journal entries after entry `after`."""
-        rows = self._connection.execute(
-            """SELECT entry, at_ms, fact FROM journal JOIN events e USING (event)
-               WHERE e.id = ? AND entry > ? ORDER BY entry LIMIT ?""",
-            (event_id, after, limit),
-        )
-        return [Entry(event_id, number, at_ms, _fact.decode(fact)) for number, at_ms, fact in rows]
-
-    @_reporting_faults
-    def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return up to `limit` (number, entry of its order) above number `after`."""
-        rows = self._connection.execute(
-            """SELECT number, entry FROM tickets JOIN events e USING (event)
-               WHERE e.id = ? AND number > ? ORDER BY number LIMIT ?""",
-            (event_id, after, limit),
-        )
-        return [(number, entry) for number, entry in rows]
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-
-# --- opening --------------------------------------------------------------------------------------
-
-
-def _open(path: Path, flags: int) -> apsw.Connection:
-    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    if version < OLDEST_SAFE_SQLITE:
-        raise BootFailed(f"SQLite {apsw.sqlite_lib_version()} may corrupt a ledger; use 3.51.3")
-    with _refusing_to_start(path):
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    return connection
-
-
-@contextmanager
-def _refusing_to_start(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except apsw.Error as error:
-        raise BootFailed(f"the ledger {path} cannot be used: {error}") from error
-
-
-def _create(connection: apsw.Connection) -> None:
-    with connection:
-        connection.execute(resources.files(__package__).joinpath("schema.sql").read_text())
-        connection.execute(
-            "INSERT INTO ledger VALUES (?, ?, ?, 0)",
-            (str(uuid.uuid4()), secrets.token_bytes(32), time.time_ns() // 1_000_000),
-        )
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def _check_schema(connection: apsw.Connection, path: Path) -> None:
-    if connection.execute("PRAGMA application_id").get != APPLICATION_ID:
-        raise BootFailed(f"{path} is a database, but not a soldout ledger")
-    version = connection.execute("PRAGMA user_version").get
-    if version != SCHEMA_VERSION:
-        raise BootFailed(
-            f"{path} has schema version {version}; this soldout knows {SCHEMA_VERSION}"
-        )
-
-
-# --- many rows at once ----------------------------------------------------------------------------
-# apsw's cache of prepared statements is a ring: each use of one pushes out the oldest. A statement
-# for each row, `executemany` too, would push out all others in every batch. So rows go together,
-# in statements of 64, 32, 16 … 1 rows: few texts, few uses.
-
-
-def _insert(connection: apsw.Connection, table: str, rows: list[Row]) -> None:
-    """Insert rows, replacing those with the same key only where a table is derived (`bought`)."""
-    start = 0
-    while start < len(rows):
-        size = min(ROWS_MAX, 1 << ((len(rows) - start).bit_length() - 1))
-        values = list(itertools.chain.from_iterable(rows[start : start + size]))
-        connection.execute(_insert_text(table, len(rows[0]), size), values)
-        start += size
-
-
-@functools.cache
-def _insert_text(table: str, width: int, size: int) -> str:
-    verb = "INSERT OR REPLACE" if table == "bought" else "INSERT"
-    row = f"({', '.join('?' * width)})"
-    return f"{verb} INTO {table} VALUES {', '.join([row] * size)}"
-
-
-def _select_in(connection: apsw.Connection, select: str, values: Iterable[Any]) -> Iterator[Row]:
-    """Run `select`, which ends in IN, for many values; the last one is repeated to fill a size."""
-    wanted = list(values)
-    for start in range(0, len(wanted), ROWS_MAX):
-        some = wanted[start : start + ROWS_MAX]
-        size = 1 << (len(some) - 1).bit_length()
-        some += some[-1:] * (size - len(some))
-        yield from connection.execute(_in_text(select, size), some)
-
-
-@functools.cache
-def _in_text(select: str, size: int) -> str:
-    return f"{select} ({', '.join('?' * size)})"
-
-
-# --- rows -----------------------------------------------------------------------------------------
-
-_SALE_FACTS = frozenset(
-    variant for variant in Fact.__args__ if variant.__struct_config__.tag in {"sold", "cancelled"}
-)
-
-
 def _accounts(commands: list[Command], state: State) -> set[tuple[str, str]]:
     """Name the (event, buyer) pairs whose counts this batch may read or change."""
     limited = {event.id for event in state.events.values() if event.max_per_buyer is not None}
@@ -481,34 +271,3 @@ def _accounts(commands: list[Command], state: State) -> set[tuple[str, str]]:
     buys = {(c.event, c.buyer) for c in commands if isinstance(c, Purchase) and c.buyer is not None}
     known = {(o.event, o.buyer) for o in state.orders.values() if o.buyer is not None}
     return {(event, buyer) for event, buyer in buys | known if event in limited}
-
-
-def _to_events(rows: Iterator[Row]) -> Iterator[tuple[int, Event]]:
-    """Gather the joined rows of events and ticket types, which must come sorted by event."""
-    current: tuple[int, Event] | None = None
-    for row in rows:
-        number, *settings = row[:10]
-        if current is None or current[0] != number:
-            if current is not None:
-                yield current
-            current = number, Event(settings[0], settings[1], [], *settings[2:])
-        current[1].ticket_types.append(TicketType(*row[10:]))
-    if current is not None:
-        yield current
-
-
-def _to_order(row: Row) -> Order:
-    order_id, event, entry, fingerprint, buyer, items, *rest = row
-    return Order(
-        str(uuid.UUID(bytes=order_id)),
-        event,
-        entry,
-        fingerprint,
-        buyer,
-        _items.decode(items),
-        *rest,
-    )
-
-
-def _to_blob(order_id: str) -> bytes:
-    return bytes.fromhex(order_id.replace("-", ""))

@@ -1,0 +1,90 @@
+"""The embedded ledger's file: how it is opened, made, recognized and refused.
+
+It is opened in the process that uses it, after any fork, and only through SQLite: another
+descriptor of the same file, when closed, would drop SQLite's locks.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import apsw
+
+from workers.errors import BootFailed, Inconsistent, LedgerFault
+
+APPLICATION_ID: Final = 0x50_1D_00_07  # tells this file from any other SQLite database
+SCHEMA_VERSION: Final = 1
+OLDEST_SAFE_SQLITE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 may corrupt a WAL that several write
+STATEMENTS: Final = 128  # kept prepared; enough for all there are, in all their sizes
+BUSY_TIMEOUT_MS: Final = 5_000  # the lock keeps writers apart; this covers a checkpoint or a backup
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn SQLite's errors into ours: the callers know nothing of SQLite."""
+
+    @functools.wraps(method)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except apsw.ConstraintError as error:
+            raise Inconsistent(f"the ledger refused a row: {error}") from error
+        except apsw.Error as error:
+            raise LedgerFault(f"the ledger: {type(error).__name__}: {error}") from error
+        except ValueError as error:  # msgspec's, uuid's, a decoder's: no value that we write
+            raise Inconsistent(f"a row of the ledger cannot be read: {error}") from error
+
+    return guarded
+
+
+def open_file(path: Path, flags: int) -> apsw.Connection:
+    """Return a connection of this process's own. Raises BootFailed."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SAFE_SQLITE:
+        raise BootFailed(f"SQLite {apsw.sqlite_lib_version()} may corrupt a ledger; use 3.51.3")
+    with refusing_to_start(path):
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    return connection
+
+
+@contextmanager
+def refusing_to_start(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into BootFailed, in one line that names the file."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise BootFailed(f"the ledger {path} cannot be used: {error}") from error
+
+
+def create(connection: apsw.Connection) -> None:
+    """Make a new ledger in an empty file, whole or not at all."""
+    with connection:
+        connection.execute(resources.files(__package__).joinpath("schema.sql").read_text())
+        connection.execute(
+            "INSERT INTO ledger VALUES (?, ?, ?, 0)",
+            (str(uuid.uuid4()), secrets.token_bytes(32), time.time_ns() // 1_000_000),
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def check_schema(connection: apsw.Connection, path: Path) -> None:
+    """Refuse what is no ledger, or one of another version. Raises BootFailed."""
+    if connection.execute("PRAGMA application_id").get != APPLICATION_ID:
+        raise BootFailed(f"{path} is a database, but not a soldout ledger")
+    version = connection.execute("PRAGMA user_version").get
+    if version != SCHEMA_VERSION:
+        raise BootFailed(
+            f"{path} has schema version {version}; this soldout knows {SCHEMA_VERSION}"
+        )
