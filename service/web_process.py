@@ -3,17 +3,19 @@
 gunicorn's own closes the listening socket as soon as it is told to leave. The kernel then resets
 every connection that waits there to be accepted, requests that are sent already included; in a
 crowd that is nearly everybody. Here all that wait are accepted first. And gunicorn's lets an open
-connection that asks for nothing hold up the leaving for the whole of `keepalive`.
+connection that asks for nothing hold up the leaving for the whole of `keepalive`; here it is closed
+after a second, unless a request has come that is only not read yet.
 """
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import gevent
+from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
@@ -41,17 +43,22 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         told = time.monotonic()
         while unanswered := sum(len(server.pool) for server in servers):
             if time.monotonic() > told + LAST_CALL_SECONDS:
-                for waiting in list(self._waiting):
-                    waiting.give_up()
+                for waiting in self._waiting:
+                    get_hub().loop.run_callback(waiting.hang_up)
             if time.monotonic() > told + self.cfg.graceful_timeout:
                 self.log.error("left with %d connections open", unanswered)
                 return
             self.notify()
             gevent.sleep(LOOK_SECONDS)
 
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Answer one connection's requests, until it or we hang up."""
+        gevent.getcurrent().client = client  # for `timeout_ctx`, which is not told
+        super().handle(listener, client, addr)
+
     def timeout_ctx(self) -> _Waiting:
         """Return what surrounds the wait for a connection's next request."""
-        return _Waiting(self.cfg.keepalive, self._waiting)
+        return _Waiting(self.cfg.keepalive, gevent.getcurrent(), self._waiting)
 
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
@@ -63,32 +70,52 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         return server
 
 
-class _Waiting(gevent.Timeout):  # type: ignore[misc]  # gevent has no types
-    """A wait for a connection's next request: ends after `keepalive`, or when it is given up."""
+class _Waiting:
+    """A wait for a connection's next request; who is silent in it for too long is hung up on."""
 
-    def __init__(self, seconds: float, everybody: set[_Waiting]) -> None:
-        super().__init__(seconds, False)
+    def __init__(self, seconds: float, greenlet: Any, everybody: set[_Waiting]) -> None:
+        self._greenlet = greenlet
         self._everybody = everybody
-        self._greenlet = gevent.getcurrent()
+        self._timer = get_hub().loop.timer(seconds, seconds)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._everybody.add(self)
-        super().__enter__()
-        return self
+        self._timer.start(self.hang_up)
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
         self._everybody.discard(self)
-        ended: bool | None = super().__exit__(kind, error, trace)
-        return ended
+        self._timer.stop()
+        self._timer.close()
+        return isinstance(error, _HungUp)
 
-    def give_up(self) -> None:
-        """End the wait as if its time were over."""
-        gevent.kill(self._greenlet, self)
+    def hang_up(self) -> None:
+        """End the wait, if it goes on and the client is silent. Only for the event loop to call.
+
+        A request may have come by now, and be in an answer's work already, where an exception
+        would break it; or it may be there, but not read yet.
+        """
+        if self in self._everybody and _is_silent(self._greenlet.client):
+            self._greenlet.throw(_HungUp)
+
+
+class _HungUp(BaseException):
+    """Ends a wait for a request. Not an Exception: nobody but the wait itself shall catch it."""
+
+
+def _is_silent(client: Any) -> bool:
+    """Say whether nothing has come that is not read yet."""
+    client.setblocking(False)
+    try:
+        client.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:  # it is gone, as the greenlet will find
+        return False
+    finally:
+        client.setblocking(True)
+    return False
 
 
 class _Address:
