@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
-from service.cli import derive_url, find_admin_key, main
+from service.cli import main
+from service.cli.environment import derive_url, find_admin_key
 from tests.cli.conftest import Type, typing
 from tests.client.scripted import DROP, PENDING, SILENCE, Answer, playing, problem, sold
 from tests.harness import free_port, wait_until

@@ -1,0 +1,37 @@
+"""How options that say several things, or a moment, are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import click
+
+
+def read_each(pattern: str, example: str) -> Callable[..., list[dict[str, str | None]]]:
+    """Return a callback that reads each value of a repeated option by a pattern's named groups."""
+
+    def read(
+        _context: object, _option: object, values: Sequence[str]
+    ) -> list[dict[str, str | None]]:
+        matches = [(value, re.fullmatch(pattern, value)) for value in values]
+        for value, match in matches:
+            if match is None:
+                raise click.BadParameter(f"{value!r} is not like {example}")
+        return [match.groupdict() for _, match in matches if match]
+
+    return read
+
+
+def read_moment(_context: object, _option: object, value: str | None) -> datetime | None:
+    """Read an option as a moment, which has a zone."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter(f"{value!r} is not like 2026-11-23T09:00:00Z, zone included")
+    return moment

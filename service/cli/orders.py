@@ -1,0 +1,112 @@
+"""`soldout buy`, `order show` and `order cancel`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from service.cli.asking import Asking, asks
+from service.cli.options import read_each
+from service.cli.words import order_lines
+from service.uuid7 import mint_key
+
+BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
+
+
+@click.command()
+@click.argument("event")
+@click.option("-q", "--quantity", type=click.IntRange(min=1), help="How many tickets. [1]")
+@click.option("--ticket-type", metavar="ID", help="Of which type, if the event has several.")
+@click.option(
+    "--item",
+    "items",
+    metavar="TICKET_TYPE:QUANTITY",
+    multiple=True,
+    callback=read_each(r"(?P<ticket_type>.+):(?P<quantity>[0-9]+)", "standing:2"),
+    help="Several types in one order, all or nothing; may be repeated.",
+)
+@click.option("--buyer", help="Who buys; needed if the event limits tickets per buyer.")
+@click.option("--key", help="The purchase's identity: one key never buys twice. [a new one]")
+@click.option(
+    "--wait",
+    "wait_seconds",
+    metavar="SECONDS",
+    type=click.IntRange(min=0),
+    help="How long the service may keep one request waiting.",
+)
+@asks(BUYING_PATIENCE_SECONDS)
+def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> None:
+    """Buy tickets of EVENT; print the order and its ticket numbers.
+
+    Should the outcome stay unknown, the command to ask again is printed, with the purchase's key.
+
+    \b
+    Examples:
+      soldout buy gala
+      soldout buy gala --quantity 2 --buyer ann@example.com
+      soldout buy gala --item standing:2 --item vip:1
+    """
+    from service.client import Item, Unsettled  # noqa: PLC0415 - serve must not wait for it
+
+    if wish["items"] and (wish["quantity"] or wish["ticket_type"]):
+        raise click.UsageError("--item goes without --quantity and --ticket-type")
+    wish["key"] = wish["key"] or mint_key()
+    items = [Item(int(item["quantity"]), item["ticket_type"]) for item in wish["items"]]
+    wanted = wish | {"quantity": wish["quantity"] or 1, "items": items or None}
+    again = _how_to_ask_again(asking.client.base_url, event, wish)
+    try:
+        order = asking.client.buy(event, wait_seconds=wait_seconds, **wanted)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except Unsettled as error:
+        error.add_note(again)
+        raise
+    except KeyboardInterrupt:
+        raise click.ClickException(f"interrupted; {again}") from None
+    asking.show(order, order_lines(order))
+
+
+def _how_to_ask_again(url: str, event: str, wish: Mapping[str, Any]) -> str:
+    words = ["soldout", "buy", event, "--url", url]
+    for name in ("quantity", "ticket_type", "buyer", "key"):
+        if wish[name]:
+            words += ["--" + name.replace("_", "-"), str(wish[name])]
+    for item in wish["items"]:
+        words += ["--item", f"{item['ticket_type']}:{item['quantity']}"]
+    return f"ask again, it cannot buy twice: {shlex.join(words)}"
+
+
+@click.group("order")
+def order_group() -> None:
+    """Show an order, or take it back."""
+
+
+@order_group.command("show")
+@click.argument("order_id", metavar="ID")
+@asks()
+def order_show(asking: Asking, order_id: str) -> None:
+    """Print the order with this ID, and its tickets.
+
+    \b
+    Example:
+      soldout order show 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
+    """
+    order = asking.client.order(order_id)
+    asking.show(order, order_lines(order))
+
+
+@order_group.command("cancel")
+@click.argument("order_id", metavar="ID")
+@asks(admin=True)
+def order_cancel(asking: Asking, order_id: str) -> None:
+    """Take the order with this ID back; its tickets can be sold again.
+
+    \b
+    Example:
+      soldout order cancel 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
+    """
+    order = asking.client.cancel_order(order_id)
+    asking.show(order, order_lines(order))

@@ -1,0 +1,119 @@
+"""How results and errors are told: to people as lines and sentences, to machines as members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service import client as http
+
+# ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
+WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+NO_CURRENCY = "XXX"
+
+
+def order_lines(order: http.Order) -> Iterator[str]:
+    """Tell of an order: what was bought, then each ticket."""
+    count = len(order.tickets)
+    told = [f"order {order.id}", f"{count} ticket{'' if count == 1 else 's'} of {order.event}"]
+    if order.total and order.total.currency != NO_CURRENCY:
+        told.append(_price(order.total))
+    yield f"{order.status}: {', '.join(told)}"
+    yield from _table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
+
+
+def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
+    """Tell of stock: a table with a row for each event and, of several, each ticket type."""
+    rows: list[tuple[str, ...]] = [("EVENT", "STATUS", "REMAINING", "HELD", "SOLD", "CAPACITY")]
+    for e in events:
+        rows.append((e.event, e.status, *map(str, (e.remaining, e.held, e.sold, e.capacity))))
+        for t in e.ticket_types if len(e.ticket_types) > 1 else ():
+            counts = map(str, (t.remaining, t.held, t.sold, t.capacity))
+            rows.append((f"  {t.ticket_type}", "", *counts))
+    return _table(rows)
+
+
+def event_line(event: http.Event) -> str:
+    """Tell of an event: its status, what is sold at which price, and its limits."""
+    types = ", ".join(
+        f"{t.id} {t.capacity}" + (f" at {_price(t.price)}" if t.price and t.price.amount else "")
+        for t in event.ticket_types
+    )
+    more = {
+        "opens": event.opens_at and _time(event.opens_at),
+        "closes": event.closes_at and _time(event.closes_at),
+        "per order": event.max_per_order,
+        "per buyer": event.max_per_buyer,
+    }
+    told = [types, *(f"{name} {value}" for name, value in more.items() if value is not None)]
+    return f"{event.id} ({event.name}): {event.status}; {'; '.join(told)}"
+
+
+def audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
+    """Tell of an audit: its verdict, then each finding."""
+    counts = f"{audit.sold} sold, {audit.held} held, {audit.remaining} remaining"
+    verdict = "consistent" if audit.consistent else "NOT CONSISTENT"
+    yield f"{event}: {verdict}; {audit.entries} entries, {audit.orders} orders, {counts}"
+    yield from (f"  {finding}" for finding in audit.findings)
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _price(money: http.Money) -> str:
+    if money.currency in WITHOUT_MINOR_UNIT:
+        digits = 0
+    else:
+        digits = 3 if money.currency in IN_THOUSANDTHS else 2
+    return f"{money.amount / 10**digits:.{digits}f} {money.currency}"
+
+
+def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def as_members(error: http.ClientError) -> dict[str, object]:
+    """Tell a machine of an error."""
+    return {
+        "error": type(error).__name__,
+        "detail": str(error),
+        "key": error.key,
+        "problem": getattr(error, "problem", None),
+    }
+
+
+def sentence(error: http.ClientError) -> str:
+    """Tell people of an error: what happened, and what to do about it."""
+    from service import client as http  # noqa: PLC0415 - serve must not wait for it
+
+    happened = str(error)
+    if isinstance(error, http.Refused) and "title" in error.problem:
+        happened = f"{error.problem['title']}: {happened}"
+    match error:
+        case http.Unsettled():
+            advice = error.__notes__[0]  # from `buy`, which knows what was wished
+        case http.Unavailable(reached=False):
+            advice = "is it running? `soldout serve` starts one, --url names another"
+        case http.Unavailable():
+            advice = "try again in a moment"
+        case http.SoldOut(held=held) if held:
+            advice = f"{held} are held and may come back"
+        case http.NotOnSale(event_status="scheduled", opens_at=opens_at) if opens_at:
+            advice = f"it opens at {_time(opens_at)}"
+        case http.UnknownEvent() | http.UnknownTicketType():
+            advice = "`soldout event list` names them all"
+        case http.KeyReused():
+            advice = "use a new --key for a new purchase"
+        case http.Unauthorized() | http.Forbidden():
+            advice = "set SOLDOUT_ADMIN_KEY to this service's key"
+        case _:
+            advice = ""
+    happened = " ".join(happened.split()).rstrip(".")
+    return f"{happened}; {advice}" if advice else happened
