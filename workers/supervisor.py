@@ -63,11 +63,15 @@ class Supervisor:
         while not self._stopping and not self._pool.ready:
             self._look()
         self._web.start()
-        while not self._stopping and not self._web.ready():
-            self._look()
-            self._web.reap()
+        self._wait_for_web()
         self._announce()
         while not self._stopping:
+            self._look()
+            if self._web.reap():
+                self._wait_for_web()
+
+    def _wait_for_web(self) -> None:
+        while not self._stopping and not self._web.ready():
             self._look()
             self._web.reap()
 
@@ -135,16 +139,17 @@ class Web:
             self._early_deaths = 0
         return ready
 
-    def reap(self) -> None:
-        """Start the server again if it ended. Raises BootFailed if that would not help."""
+    def reap(self) -> bool:
+        """Start the server again if it ended; say so. Raises BootFailed if that would not help."""
         if self._process is None or self._process.poll() is None:
-            return
+            return False
         status = self._process.returncode
         self._early_deaths += 1
         if status in WEB_BOOT_FAILED or self._early_deaths > WEB_EARLY_DEATHS_MAX:
             raise BootFailed("the web cannot start; the reason stands above")
         log.warning("the web's server ended with status %s: started again", status)
         self.start()
+        return True
 
     def terminate(self) -> None:
         """Ask the server to drain."""
