@@ -79,8 +79,8 @@ class Event(Struct):
                 return ticket_type
         return None
 
-    def status(self, wall_ms: int) -> Status:
-        """Say what a buyer would meet at this moment."""
+    def shut(self, wall_ms: int) -> Literal["scheduled", "paused", "closed"] | None:
+        """Say why nobody may buy at this moment, whatever is left; None if they may."""
         if self.switch == "closed" or (
             self.closes_at_ms is not None and wall_ms >= self.closes_at_ms
         ):
@@ -89,6 +89,12 @@ class Event(Struct):
             return "paused"
         if self.opens_at_ms is not None and wall_ms < self.opens_at_ms:
             return "scheduled"
+        return None
+
+    def status(self, wall_ms: int) -> Status:
+        """Say what a buyer would meet at this moment."""
+        if shut := self.shut(wall_ms):
+            return shut
         if any(t.remaining for t in self.ticket_types):
             return "on_sale"
         return "all_held" if any(t.held for t in self.ticket_types) else "sold_out"

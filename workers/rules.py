@@ -124,9 +124,8 @@ def _buy(state: State, purchase: Purchase, now: Now, settlement: Settlement) -> 
         return Invalid("quantity", f"more than {most} tickets in one order")
     if event.max_per_buyer is not None and purchase.buyer is None:
         return Invalid("buyer", "required: this event limits tickets per buyer")
-    status = event.status(now.wall_ms)
-    if status in {"scheduled", "paused", "closed"}:
-        return NotOnSale(status, event.opens_at_ms)
+    if shut := event.shut(now.wall_ms):
+        return NotOnSale(shut, event.opens_at_ms)
     account = (event.id, purchase.buyer or "")
     if event.max_per_buyer is not None and state.bought[account] + quantity > event.max_per_buyer:
         return BuyerLimit(event.max_per_buyer, state.bought[account])
@@ -177,7 +176,7 @@ def _resolve(
             if found is None:
                 return UnknownTicketType(event.id, item.ticket_type)
             ticket_type = found
-        if any(ticket_type is other for other, _ in wanted):
+        if wanted and any(ticket_type is other for other, _ in wanted):
             return Invalid(f"items[{position}].ticket_type", "named twice in one order")
         wanted.append((ticket_type, item.quantity))
     return wanted

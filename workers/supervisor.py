@@ -6,6 +6,7 @@ while the workers still answer, and the pool last. Signal handlers only record; 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -26,7 +27,7 @@ from workers.settings import Settings, make_admin_key
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
-TAKEOVER_SECONDS: Final = 1.0  # how long a killed predecessor's workers may take to vanish
+TAKEOVER_SECONDS: Final = 1.0  # how long a killed predecessor's processes may take to vanish
 WEB_BOOT_FAILED: Final = frozenset({3, 4})  # gunicorn's statuses for a web process that cannot boot
 WEB_EARLY_DEATHS_MAX: Final = 5  # in a row without ever being ready: it cannot work here
 
@@ -167,9 +168,29 @@ def serve(settings: Settings, web: list[str], when_ready: list[str] | None = Non
     """Run the whole service of one host. Raises BadSetting or BootFailed."""
     os.umask(0o077)
     with sole_use_of(settings):
+        check_address(settings)
         settings.run_path.mkdir(exist_ok=True)
         make_admin_key(settings)
         Supervisor(settings, web, when_ready).run()
+
+
+def check_address(settings: Settings) -> None:
+    """Say at once what gunicorn would find out after many tries. Raises BootFailed."""
+    host, port = settings.address
+    limit = time.monotonic() + TAKEOVER_SECONDS
+    while True:
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            if time.monotonic() > limit or error.errno != errno.EADDRINUSE:
+                reason = error.strerror or error
+                raise BootFailed(f"cannot listen on {settings.bind}: {reason}") from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager

@@ -24,15 +24,16 @@ CREATE TABLE events (
 
 CREATE TABLE ticket_types (
     event     INTEGER NOT NULL REFERENCES events,
+    position  INTEGER NOT NULL,           -- in the order in which the event names them
     id        TEXT NOT NULL,
-    position  INTEGER NOT NULL,
     capacity  INTEGER NOT NULL,
     amount    INTEGER NOT NULL,
     currency  TEXT NOT NULL,
     sold      INTEGER NOT NULL CHECK (sold >= 0),
     held      INTEGER NOT NULL CHECK (held >= 0),
     remaining INTEGER NOT NULL CHECK (remaining >= 0),
-    PRIMARY KEY (event, id),
+    PRIMARY KEY (event, position),
+    UNIQUE (event, id),
     CHECK (capacity = sold + held + remaining)
 ) STRICT, WITHOUT ROWID;
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from workers.domain import CancelOrder, Command, Event, Fact, Purchase, PutEvent, SwitchEvent
+from workers.domain import CancelOrder, Command, Event, Fact, Probe, Purchase, PutEvent, SwitchEvent
 from workers.errors import Fenced
 from workers.ledgers.sqlite_file import (
     check_schema,
@@ -66,12 +66,12 @@ class SqliteLedger:
 
     def _load(self, commands: list[Command]) -> State:
         state = State()
-        ids = {c.id for c in commands if isinstance(c, Purchase | CancelOrder)}
-        for row in select_in(self._connection, f"{ORDERS} WHERE o.id IN", map(to_blob, ids)):
+        order_ids, event_ids = _named(commands)
+        for row in select_in(self._connection, f"{ORDERS} WHERE o.id IN", map(to_blob, order_ids)):
             order = to_order(row)
             state.orders[order.id] = order
-        touched = {c.event for c in commands if isinstance(c, Purchase | PutEvent | SwitchEvent)}
-        for event_id in touched | {order.event for order in state.orders.values()}:
+            event_ids.add(order.event)
+        for event_id in event_ids:
             for number, event in to_events(
                 self._connection.execute(
                     f"{EVENTS} WHERE e.id = ? ORDER BY t.position", (event_id,)
@@ -183,8 +183,8 @@ class SqliteLedger:
             [
                 (
                     number,
-                    t.id,
                     position,
+                    t.id,
                     t.capacity,
                     t.amount,
                     t.currency,
@@ -258,6 +258,23 @@ class SqliteLedger:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def _named(commands: list[Command]) -> tuple[set[str], set[str]]:
+    """Return the ids of the orders and of the events that a batch names."""
+    orders, events = set(), set()
+    for command in commands:
+        match command:
+            case Purchase():
+                orders.add(command.id)
+                events.add(command.event)
+            case CancelOrder():
+                orders.add(command.id)
+            case PutEvent() | SwitchEvent():
+                events.add(command.event)
+            case Probe():
+                pass
+    return orders, events
 
 
 def _accounts(commands: list[Command], state: State) -> set[tuple[str, str]]:

@@ -55,6 +55,9 @@ def open_file(path: Path, flags: int) -> apsw.Connection:
     with refusing_to_start(path):
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # Without this, an SQLite built with STAT4, as apsw's is, parses and plans a statement again
+        # each time another value is bound to it: 46 µs instead of 3 to read an event.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return connection
 
 
