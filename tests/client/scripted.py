@@ -25,6 +25,7 @@ ORDER: dict[str, Any] = {
     "sold_at": "2026-11-23T09:00:00.123Z",
 }
 PENDING = {"id": ORDER["id"], "status": "pending", "expires_at": "2026-11-23T09:00:30.000Z"}
+KEY = "the-key-of-this-purchase"
 DROP = "drop the connection without an answer"
 SILENCE = "never answer"
 
@@ -64,6 +65,17 @@ def problem(status: int, slug: str, retry_after: str | None = None, **members: o
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     body = {"type": f"/problems/{slug}", "title": slug, "status": status, **members}
     return Answer(status, body, headers, "application/problem+json")
+
+
+BUSY = problem(503, "overloaded", "2", detail="the queue is full")
+
+
+def pending(retry_after: str = "1") -> Answer:
+    return Answer(202, PENDING, {"Retry-After": retry_after})
+
+
+def not_settled(retry_after: str | None = "1") -> Answer:
+    return problem(404, "not-settled", retry_after)
 
 
 class Script(ThreadingHTTPServer):
