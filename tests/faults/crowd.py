@@ -186,11 +186,17 @@ class Line:
 
 
 class Crowd:
-    """Buyers of `events`, each of which is named with the weight of its choice."""
+    """Buyers of `events`, each of which is named with the weight of its choice.
 
-    def __init__(self, port: int, events: Mapping[str, int], lines: int = LINES) -> None:
+    They think between two purchases for `think_seconds` on average, from not at all to twice that.
+    """
+
+    def __init__(
+        self, port: int, events: Mapping[str, int], lines: int, think_seconds: float
+    ) -> None:
         self._port = port
         self._events = events
+        self._think_seconds = think_seconds
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._number = next(_numbers)  # so that no two crowds of a run mint the same keys
@@ -269,6 +275,7 @@ class Crowd:
                 self._wishes[number].append(wish)
                 self._pursue(wish, line)
                 self._sold[number] += wish.attempts[-1].status == 201
+                self._stopping.wait(2 * chance.random() * self._think_seconds)
 
     def _pursue(self, wish: Wish, line: Line) -> None:
         request = wish.request()
@@ -280,13 +287,15 @@ class Crowd:
 
 
 @contextmanager
-def crowding(service: Soldout, *events: str, warm: int = 200) -> Iterator[Crowd]:
+def crowding(
+    service: Soldout, *events: str, warm: int = 200, lines: int = LINES, think_seconds: float = 0
+) -> Iterator[Crowd]:
     """Have a crowd buy from these events for the length of a `with` block, `warm` orders ahead.
 
     The first event is chosen eight times as often as each other one.
     """
     weights = dict.fromkeys(events, 1) | {events[0]: 8}
-    crowd = Crowd(service.port, weights)
+    crowd = Crowd(service.port, weights, lines, think_seconds)
     crowd.start()
     try:
         until(lambda: crowd.sold() >= warm, "the crowd buys")

@@ -15,6 +15,7 @@ import pytest
 
 from tests.faults.crowd import (
     FEW,
+    LINES,
     PLENTY,
     Crowd,
     Fate,
@@ -92,10 +93,23 @@ def test_leaving_at_any_moment_answers_everybody(tmp_path: Path) -> None:
             leave_in_a_crowd(service, terminate)
 
 
-def leave_in_a_crowd(service: Soldout, leave: Callable[[Soldout], int]) -> None:
+@pytest.mark.parametrize("think_seconds", [0.5, 1.5])
+def test_leaving_answers_also_those_who_think_between_two_purchases(
+    service: Soldout, think_seconds: float
+) -> None:
+    """Their connections are open and silent, and any of them may ask just when it is closed."""
+    leave_in_a_crowd(service, terminate, lines=256, think_seconds=think_seconds)
+
+
+def leave_in_a_crowd(
+    service: Soldout,
+    leave: Callable[[Soldout], int],
+    lines: int = LINES,
+    think_seconds: float = 0,
+) -> None:
     service.put_event("stadium", capacity=PLENTY)
     service.put_event("club", capacity=FEW)
-    with crowding(service, "stadium", "club") as crowd:
+    with crowding(service, "stadium", "club", lines=lines, think_seconds=think_seconds) as crowd:
         family = [pid for pids in service.family().values() for pid in pids]
         assert leave(service) == 0
         assert not any(map(alive, family))

@@ -98,6 +98,16 @@ def test_gunicorn_may_be_killed_and_leaves_no_orphans(service: Soldout) -> None:
     check_nothing_is_lost(service, crowd)
 
 
+@pytest.mark.long
+def test_gunicorn_may_be_killed_as_often_as_it_has_been_ready_before(service: Soldout) -> None:
+    for _ in range(8):
+        (gunicorn,) = service.family()["gunicorn"]
+        kill(gunicorn)
+        check_gone([gunicorn])
+        wait_until(service.ready, 10, service.log)
+    assert service.buy("stadium").status_code == 201
+
+
 def test_the_supervisor_may_be_killed_and_leaves_no_orphans(service: Soldout) -> None:
     with crowding(service, "stadium", "club") as crowd:
         before = service.family()
