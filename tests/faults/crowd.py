@@ -144,6 +144,10 @@ class Line:
             self._socket.close()
             self._socket = None
 
+    def fileno(self) -> int:
+        """Return the connection's descriptor, for `select`."""
+        return self._connected.fileno()
+
     @property
     def _connected(self) -> socket.socket:
         assert self._socket is not None

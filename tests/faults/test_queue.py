@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 import requests
 
-from tests.faults.crowd import Attempt, Fate, Line, Wish
+from tests.faults.crowd import Attempt, Line, Wish
 from tests.faults.stopping import standing_still
 from tests.harness import Soldout, serving, wait_until
-from workers.hearts import wall_ms
 
 WAIT_SECONDS = 1.5
 DEADLINE_SECONDS = 3.0
@@ -22,7 +23,7 @@ IN_FLIGHT_MAX = 8
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Soldout]:
-    """One worker and one web process: whatever is asked later is settled later."""
+    """One web process and one worker: what is asked later is settled later."""
     with serving(
         tmp_path / "data",
         workers=1,
@@ -37,26 +38,99 @@ def service(tmp_path: Path) -> Iterator[Soldout]:
 
 @contextmanager
 def nobody_settling(service: Soldout) -> Iterator[None]:
-    """Stop the worker, and the supervisor first, which would otherwise replace it."""
+    """Stop the worker, and before it the supervisor, who would replace it."""
     with standing_still(service.pid, *service.family()["worker"]):
         yield
 
 
-def wishes(count: int, name: str) -> list[Wish]:
-    return [Wish(f"{name:-<16}{number}", "gala", 1) for number in range(count)]
+class Waiting:
+    """Purchases that are sent and not answered, each on a line of its own."""
+
+    def __init__(self, service: Soldout, name: str, count: int, lines: ExitStack) -> None:
+        self.wishes = [Wish(f"{name:-<16}{number}", "gala", 1) for number in range(count)]
+        self._lines = [lines.enter_context(Line(service.port)) for _ in self.wishes]
+        pairs = zip(self._lines, self.wishes, strict=True)
+        self._sent = [line.send(wish.request()) for line, wish in pairs]
+
+    @property
+    def answered(self) -> bool:
+        """Whether anybody has been answered."""
+        return bool(select.select(self._lines, [], [], 0)[0])
+
+    def answers(self) -> list[Attempt]:
+        """Read everybody's answer."""
+        return [line.read(sent) for line, sent in zip(self._lines, self._sent, strict=True)]
 
 
-def send(service: Soldout, stack: ExitStack, wanted: list[Wish]) -> list[tuple[Line, Attempt]]:
-    lines = [stack.enter_context(Line(service.port)) for _ in wanted]
-    return [(line, line.send(w.request())) for line, w in zip(lines, wanted, strict=True)]
+def order_at(service: Soldout, pending: Attempt) -> requests.Response:
+    return requests.get(service.url + pending.headers["location"], timeout=5)
 
 
-def expires_at_ms(pending: Attempt) -> float:
-    body = msgspec.json.encode(pending.said["expires_at"])
-    return msgspec.json.decode(body, type=msgspec.Raw) and _moment_ms(pending.said["expires_at"])
+def expires_at(pending: Attempt) -> datetime:
+    return datetime.fromisoformat(pending.said["expires_at"])
 
 
-def _moment_ms(text: str) -> float:
-    from datetime import datetime
+def check_pending(answer: Attempt, wish: Wish) -> None:
+    said: dict[str, Any] = answer.said
+    assert answer.status == 202, answer
+    assert said.keys() == {"id", "status", "expires_at"}
+    assert said["status"] == "pending"
+    assert answer.headers["location"] == f"/orders/{said['id']}"
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["idempotency-key"] == f'"{wish.key}"'
 
-    return datetime.fromisoformat(text).timestamp() * 1000
+
+def test_a_full_queue_says_so_at_once_and_who_waits_in_it_is_told_202(service: Soldout) -> None:
+    with ExitStack() as lines, nobody_settling(service):
+        waiting = Waiting(service, "in-the-queue", IN_FLIGHT_MAX, lines)
+        one_too_many = service.buy("gala", 1, "one-too-many----")
+        assert not waiting.answered, "the full queue kept somebody waiting as long as the queued"
+        assert one_too_many.status_code == 503, one_too_many.text
+        assert one_too_many.json()["type"] == "/problems/overloaded"
+        assert one_too_many.headers["Retry-After"] == "1"
+        assert one_too_many.headers["Idempotency-Key"] == '"one-too-many----"'
+        assert requests.get(f"{service.url}/remaining/gala", timeout=5).json()["sold"] == 0
+        answers = waiting.answers()
+    for answer, wish in zip(answers, waiting.wishes, strict=True):
+        check_pending(answer, wish)
+
+    for answer in answers:
+        wait_until(lambda a=answer: order_at(service, a).status_code == 200, 5, "sold after all")  # type: ignore[misc]
+    assert service.buy("gala", 1, "one-too-many----").status_code == 201
+    assert service.audit("gala")["orders"] == IN_FLIGHT_MAX + 1
+
+
+def test_past_its_deadline_a_purchase_is_never_sold(service: Soldout) -> None:
+    """Some of them a worker has received already, the others wait for it."""
+    with ExitStack() as lines, nobody_settling(service):
+        waiting = Waiting(service, "too-late", 3, lines)
+        answers = waiting.answers()
+        for answer, wish in zip(answers, waiting.wishes, strict=True):
+            check_pending(answer, wish)
+            assert order_at(service, answer).json()["type"] == "/problems/not-settled"
+        last = max(map(expires_at, answers))
+        wait_until(lambda: datetime.now(UTC) > last, 2 * DEADLINE_SECONDS, "too late")
+
+    later = [service.buy("gala", 1) for _ in range(3)]
+    assert [order.json()["tickets"][0]["number"] for order in later] == [1, 2, 3]
+    assert [order_at(service, answer).status_code for answer in answers] == [404] * 3
+    assert service.audit("gala")["orders"] == 3
+
+    again = service.buy("gala", 1, waiting.wishes[0].key)  # a new wish to buy, under the old key
+    assert (again.status_code, again.json()["tickets"][0]["number"]) == (201, 4)
+    assert again.json()["id"] == answers[0].said["id"]
+    assert "Idempotent-Replayed" not in again.headers
+
+
+def test_a_queue_that_was_full_takes_purchases_again(service: Soldout) -> None:
+    """Nothing that left the queue, sold, refused or too late, keeps its place in it."""
+    for round_ in range(2):
+        with ExitStack() as lines, nobody_settling(service):
+            waiting = Waiting(service, f"round-{round_}", IN_FLIGHT_MAX, lines)
+            assert service.buy("gala").status_code == 503
+            last = max(map(expires_at, waiting.answers()))
+            wait_until(lambda: datetime.now(UTC) > last, 2 * DEADLINE_SECONDS, "too late")  # noqa: B023
+        wait_until(lambda: service.buy("gala").status_code == 201, 2, "the queue is empty")
+    with ExitStack() as lines:
+        fit = Waiting(service, "all-of-them-fit", IN_FLIGHT_MAX, lines)
+        assert {answer.status for answer in fit.answers()} == {201}
