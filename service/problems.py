@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from flask import Blueprint, Flask, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -123,6 +124,7 @@ KINDS: Final[dict[str, Kind]] = {
         503, "Unavailable", "The workers or the ledger cannot be reached just now.", _SAME_KEY
     ),
 }
+_IN_A_PATH: Final = "/:@!$&'()*+,;=~"  # RFC 3986, section 3.3: what needs no percent-encoding
 _SLUGS_BY_STATUS: Final = {
     400: "malformed-request",
     404: "not-found",
@@ -152,7 +154,7 @@ class Problem(Exception):
             "title": kind.title,
             "status": kind.status,
             "detail": self.detail,
-            "instance": request.path,
+            "instance": quote(request.path, safe=_IN_A_PATH),
             **self.members,
         }
         headers = list(self.headers.items())
