@@ -328,11 +328,11 @@ def all_orders(service: Soldout, event: str) -> dict[str, Any]:
     return found
 
 
-def check_sold_exactly(service: Soldout, crowd: Crowd) -> None:
+def check_sold_exactly(service: Soldout, all_wishes: list[Wish]) -> None:
     """Hold what every buyer was told against what the service knows; not one ticket may differ."""
-    assert all(wish.settled for wish in crowd.wishes), "a buyer left without knowing"
-    for event in {wish.event for wish in crowd.wishes}:
-        wishes = [wish for wish in crowd.wishes if wish.event == event]
+    assert all(wish.settled for wish in all_wishes), "a buyer left without knowing"
+    for event in {wish.event for wish in all_wishes}:
+        wishes = [wish for wish in all_wishes if wish.event == event]
         orders = all_orders(service, event)
         check_orders_are_there(wishes, orders)
         sold = sum(wish.quantity for wish in wishes if wish.orders)

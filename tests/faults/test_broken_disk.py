@@ -94,7 +94,7 @@ def test_a_crowd_loses_nothing_while_the_disk_comes_and_goes(
         crowd.stop()
     crowd.tell()
     assert set(crowd.statuses()) == {201, 503}
-    check_sold_exactly(service, crowd)
+    check_sold_exactly(service, crowd.wishes)
 
 
 def refusals(crowd: Crowd) -> int:

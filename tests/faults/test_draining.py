@@ -172,4 +172,4 @@ def test_a_web_process_told_to_leave_cuts_nobody_and_is_replaced(service: Soldou
         crowd.stop()
     check_everybody_was_answered(crowd)
     assert set(crowd.fates()) == {Fate.ANSWERED}
-    check_sold_exactly(service, crowd)
+    check_sold_exactly(service, crowd.wishes)

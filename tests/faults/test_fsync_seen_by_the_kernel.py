@@ -46,7 +46,7 @@ def test_every_answer_leaves_after_the_sync_of_its_sale(tmp_path: Path) -> None:
             traces.close()
             crowd.stop()
         assert service.family()["worker"] == workers
-        check_sold_exactly(service, crowd)
+        check_sold_exactly(service, crowd.wishes)
     answers = sum(check_syncs_come_first(log) for log in logs)
     note(f"{answers} frames were answered, each after its sync")
     assert answers > ANSWERS_MIN

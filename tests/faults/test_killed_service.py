@@ -47,12 +47,12 @@ def check_nothing_is_lost(service: Soldout, crowd: Crowd) -> None:
     """Hold what was told before, during and after against the ledger, and ask for some again."""
     crowd.tell()
     assert set(crowd.statuses()) <= {201, 202, 409, 503}
-    check_sold_exactly(service, crowd)
+    check_sold_exactly(service, crowd.wishes)
     before_and_after = crowd.wishes[:: max(1, len(crowd.wishes) // SAMPLE)]
     with Line(service.port) as line:
         for wish in [wish for wish in before_and_after if wish.orders]:
             check_asking_again_gives_the_order(line, wish)
-    check_sold_exactly(service, crowd)
+    check_sold_exactly(service, crowd.wishes)
 
 
 def check_asking_again_gives_the_order(line: Line, wish: Wish) -> None:

@@ -63,7 +63,7 @@ def test_buyers_meet_only_a_delay_while_a_worker_is_killed_every_300_ms(tmp_path
         assert hit.total() > KILL_FOR_SECONDS / KILL_EVERY_SECONDS / 2
         check_nobody_met_more_than_a_delay(crowd)
         assert crowd.statuses()[409]  # the club was sold out among the deaths, to the last ticket
-        check_sold_exactly(service, crowd)
+        check_sold_exactly(service, crowd.wishes)
 
 
 @pytest.mark.parametrize("phase", [Phase.HOLDING, Phase.TAKING, Phase.IDLE])
@@ -79,7 +79,7 @@ def test_a_worker_may_be_killed_wherever_it_is(soldout: Soldout, phase: Phase) -
         until(lambda: crowd.sold() > sold + 500, "others go on")
         crowd.stop()
     check_nobody_met_more_than_a_delay(crowd)
-    check_sold_exactly(soldout, crowd)
+    check_sold_exactly(soldout, crowd.wishes)
     wait_until(lambda: len(soldout.family()["worker"]) == 2, 2, "another one in its place")
 
 
@@ -93,4 +93,4 @@ def test_all_workers_may_be_killed_at_once(soldout: Soldout) -> None:
             until(lambda sold=sold: crowd.sold() > sold + 300, "new ones go on")  # type: ignore[misc]
         crowd.stop()
     check_nobody_met_more_than_a_delay(crowd)
-    check_sold_exactly(soldout, crowd)
+    check_sold_exactly(soldout, crowd.wishes)

@@ -44,7 +44,7 @@ def test_when_a_worker_hangs_all_is_sold_within_the_heartbeat_limit(
     check_nobody_lost_anything(crowd)
     assert any(attempt.sent_at > hung_at for attempt in crowd.attempts)
     assert crowd.longest_seconds() < ANSWER_SECONDS
-    check_sold_exactly(soldout, crowd)
+    check_sold_exactly(soldout, crowd.wishes)
     wait_until(lambda: len(soldout.family()["worker"]) == 2, 2, "another one in its place")
 
 
@@ -58,7 +58,7 @@ def test_a_worker_that_hangs_without_the_lock_stops_nobody_else(soldout: Soldout
         proceed(victim)
         crowd.stop()
     check_nobody_lost_anything(crowd)
-    check_sold_exactly(soldout, crowd)
+    check_sold_exactly(soldout, crowd.wishes)
 
 
 def test_a_worker_that_wakes_in_time_goes_on_where_it_stopped(soldout: Soldout) -> None:
@@ -72,7 +72,7 @@ def test_a_worker_that_wakes_in_time_goes_on_where_it_stopped(soldout: Soldout) 
         crowd.stop()
     assert alive(sleeper)
     check_nobody_lost_anything(crowd)
-    check_sold_exactly(soldout, crowd)
+    check_sold_exactly(soldout, crowd.wishes)
 
 
 def test_a_machine_that_was_suspended_goes_on_with_the_same_workers(soldout: Soldout) -> None:
@@ -92,4 +92,4 @@ def test_a_machine_that_was_suspended_goes_on_with_the_same_workers(soldout: Sol
         crowd.stop()
     assert set(soldout.family()["worker"]) == set(workers)
     check_nobody_lost_anything(crowd)
-    check_sold_exactly(soldout, crowd)
+    check_sold_exactly(soldout, crowd.wishes)
