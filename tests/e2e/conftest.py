@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -29,16 +29,22 @@ class Visitor:
             self.session.headers["Authorization"] = f"Bearer {admin_key}"
 
     def ask(
-        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
     ) -> requests.Response:
-        """Send a request, its body as JSON unless it is bytes already."""
+        """Send a request, its body as JSON unless it is bytes already; a header of None is none."""
         data = body if isinstance(body, bytes) else json.dumps(body)
-        content = {} if body is None else {"Content-Type": "application/json"}
+        content: dict[str, str | bytes | None] = {}
+        if body is not None:
+            content["Content-Type"] = "application/json"
         return self.session.request(
             method,
             self.url + path,
             data=None if body is None else data,
-            headers=content | (headers or {}),
+            headers={**content, **(headers or {})},
             timeout=30,
             allow_redirects=False,
         )
@@ -73,7 +79,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def check_problem(answer: requests.Response, status: int, slug: str, **members: Any) -> Any:
+def check_problem(answer: requests.Response, status: int, slug: str, /, **members: Any) -> Any:
     """Check that an answer is this problem, whole, with these members; return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"

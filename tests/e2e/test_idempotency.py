@@ -92,16 +92,9 @@ def test_a_quoted_key_and_the_bare_one_are_one(visitor: Visitor, small: str, len
 def test_a_key_that_could_be_guessed_or_read_wrongly_is_refused(
     visitor: Visitor, small: str, key: str
 ) -> None:
-    check_problem(
-        visitor.ask(
-            "POST",
-            "/buy",
-            {"event": small, "quantity": 1},
-            {"Idempotency-Key": key.encode("latin-1")},  # type: ignore[dict-item]
-        ),
-        400,
-        "malformed-request",
-    )
+    headers = {"Idempotency-Key": key.encode("latin-1")}
+    answer = visitor.ask("POST", "/buy", {"event": small, "quantity": 1}, headers)
+    check_problem(answer, 400, "malformed-request")
     assert visitor.stock(small)["sold"] == 0
 
 
