@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from flask import Request
+from gunicorn.http.errors import ParseException
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.answers import NOT_STORED, Answer, answer
@@ -156,7 +157,11 @@ def _read(request: Request, decode: Callable[[bytes], T]) -> T:
     if declared != "application/json" and request.mimetype != "application/json":
         raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
     try:
-        return decode(_read_body(request))
+        body = _read_body(request)
+    except (OSError, ParseException) as error:  # who hangs up, and chunks that are none
+        raise Problem("malformed-request", "The body cannot be read to its end.") from error
+    try:
+        return decode(body)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `")
         unknown = re.search(r"(?:unknown|required) field `(.*)`", reason)
@@ -171,6 +176,8 @@ def _read_body(request: Request) -> bytes:
     length = request.environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and len(length) <= 5 and int(length) <= BODY_MAX_BYTES:
         body: bytes = request.environ["wsgi.input"].read(int(length))
+        if len(body) < int(length):
+            raise Problem("malformed-request", "The body is shorter than its Content-Length.")
         return body
     body = request.get_data(cache=False)  # raises 413 for a length that is too large
     if len(body) == BODY_MAX_BYTES and request.environ["wsgi.input"].read(1):
