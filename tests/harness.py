@@ -125,6 +125,8 @@ class Soldout:
             )
         wait_until(lambda: self.ready() or process.poll() is not None, START_SECONDS, self.log)
         assert process.poll() is None, self.log()
+        web_processes = int(self.env.get("SOLDOUT_WEB_PROCESSES", "2"))
+        wait_until(lambda: len(self.family()["web"]) == web_processes, START_SECONDS, self.log)
         return self
 
     def ready(self) -> bool:
