@@ -31,11 +31,11 @@ from workers.domain import (
 )
 from workers.hearts import Hearts
 from workers.ledgers import LedgerReader
+from workers.settings import HASHED_KEY_PREFIX
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 SWITCHES: Final[dict[str, Switch]] = {"pause": "paused", "resume": "open", "close": "closed"}
-HASHED_KEY_PREFIX: Final = "sha256:"
 
 
 class Keys:

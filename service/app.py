@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = LeanFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
+    app.extensions["courier"] = courier  # for the web process, which does not leave before it
     problems.install(app)
     app.register_blueprint(purchases.blueprint(desk, reader))
     app.register_blueprint(events.blueprint(reader))

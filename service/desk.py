@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from workers.domain import Command, Outcome
 from workers.handoffs.courier import Courier
-from workers.hearts import clock_ms, wall_ms
+from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms, wall_ms
 from workers.settings import Settings
+
+LAST_COMMIT_MS: Final = HEARTBEAT_LIMIT_MS + 1_000
 
 
 class Desk:
@@ -22,8 +26,12 @@ class Desk:
         return clock_ms() + self._deadline_ms
 
     def expires_at_ms(self, command: Command) -> int:
-        """Return a command's deadline by the wall clock."""
-        return wall_ms() + command.deadline_ms - clock_ms()
+        """Return, by the wall clock, from when on a command that is not settled never will be.
+
+        That is later than its deadline: a worker that looked at the deadline in time still has to
+        commit, which may take as long as a worker may live without a heartbeat.
+        """
+        return wall_ms() + command.deadline_ms - clock_ms() + LAST_COMMIT_MS
 
     def settle(self, command: Command, wait_seconds: float | None = None) -> Outcome | None:
         """Hand a command over and wait; None if it is not settled yet. Raises Overloaded."""

@@ -13,8 +13,7 @@ _settings = read_settings(os.environ)
 bind = _settings.bind
 workers = _settings.web_processes
 worker_class = "service.web_process.WebProcess"
-# Whoever is told "overloaded" needs a connection too, and so does whoever only looks.
-worker_connections = 2 * _settings.max_in_flight + 1_000
+worker_connections = _settings.connections_max
 backlog = 4_096  # a flash crowd connects within one second; the kernel cuts it to somaxconn
 timeout = 30  # only a heartbeat of the process with gevent; deadlines of purchases are ours
 keepalive = 5  # longer than a buyer's second click, short enough for a drain

@@ -5,47 +5,53 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Blueprint
+from gevent.lock import Semaphore
 
 from service.answers import Answer, answer
 from service.desk import Desk
 from service.problems import Problem
-from workers.domain import Probe, Probed, Unsettled
+from workers.domain import Outcome, Probe, Probed, Unsettled
 from workers.errors import Overloaded
 from workers.hearts import clock_ms
 
 PROBE_SECONDS: Final = 1.0  # a service that needs longer for nothing is not ready
-SAME_ANSWER_MS: Final = (
-    250  # a probe is a real write with a real fsync: who asks often gets the last one
-)
+SAME_ANSWER_MS: Final = 250  # a probe is a real write with a real fsync: who asks often shares one
+NOBODY_ANSWERED: Final = f"no worker answered within {PROBE_SECONDS:g} s"
 
 
 class Readiness:
-    """The last probe of workers and ledger."""
+    """The last probe of workers and ledger; one is under way at a time, however many ask."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._one_asks = Semaphore()
         self._reasons: list[str] = []
         self._asked_ms = -SAME_ANSWER_MS
 
     def reasons(self) -> list[str]:
         """Return why no purchase could be made now; nothing if one could."""
-        if clock_ms() - self._asked_ms >= SAME_ANSWER_MS:
-            self._reasons = self._probe()
-            self._asked_ms = clock_ms()
-        return self._reasons
+        with self._one_asks:
+            if clock_ms() - self._asked_ms >= SAME_ANSWER_MS:
+                self._reasons = self._probe()
+                self._asked_ms = clock_ms()
+            return self._reasons
 
     def _probe(self) -> list[str]:
+        deadline_ms = clock_ms() + round(PROBE_SECONDS * 1000)
         try:
-            outcome = self._desk.settle(
-                Probe(clock_ms() + round(PROBE_SECONDS * 1000)), PROBE_SECONDS
-            )
-        except Overloaded as fault:
-            return [str(fault)]
-        if isinstance(outcome, Probed):
+            return _why_not(self._desk.settle(Probe(deadline_ms), PROBE_SECONDS))
+        except Overloaded:  # a full house sells, and must not be taken out of the line
             return []
-        if isinstance(outcome, Unsettled):
+
+
+def _why_not(outcome: Outcome | None) -> list[str]:
+    match outcome:
+        case Probed():
+            return []
+        case Unsettled():
             return ["the ledger cannot be written"]
-        return [f"no worker answered within {PROBE_SECONDS:g} s"]
+        case _:
+            return [NOBODY_ANSWERED]
 
 
 def blueprint(readiness: Readiness) -> Blueprint:

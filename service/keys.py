@@ -20,7 +20,7 @@ def read_key(header: str) -> str:
     """Return the key that an Idempotency-Key header names. Raises Problem (400)."""
     quoted = _QUOTED.fullmatch(header)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header
-    if not _BARE.fullmatch(key):
+    if not _BARE.fullmatch(key) or (header.startswith('"') and not quoted):
         raise Problem(
             "malformed-request",
             f"Idempotency-Key must be {KEY_MIN_CHARACTERS} to {KEY_MAX_CHARACTERS} visible ASCII"

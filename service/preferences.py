@@ -18,7 +18,8 @@ NOTHING_PREFERRED = Preferences()
 def read_preferences(header: str | None, wait_max_seconds: float) -> Preferences:
     """Read `respond-async` and `wait=N`; the first of each counts, anything else is not for us.
 
-    Waiting longer than `wait_max_seconds` is cut to that, which the echo says.
+    Both together mean: wait so long, and answer 202 then (RFC 7240, section 4.3). Waiting longer
+    than `wait_max_seconds` is cut to that, which the echo says.
     """
     if header is None:
         return NOTHING_PREFERRED
@@ -26,10 +27,11 @@ def read_preferences(header: str | None, wait_max_seconds: float) -> Preferences
     for preference in header.split(","):
         name, _, value = preference.partition(";")[0].partition("=")
         wanted.setdefault(name.strip().lower(), value.strip().strip('"'))
-    if "respond-async" in wanted:
-        return Preferences(0.0, "respond-async")
+    wait_seconds = 0.0 if "respond-async" in wanted else None
+    applied = ["respond-async"] if "respond-async" in wanted else []
     seconds = wanted.get("wait", "")
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 9):
-        return NOTHING_PREFERRED
-    granted = min(int(seconds), int(wait_max_seconds))
-    return Preferences(float(granted), f"wait={granted}")
+    if seconds.isascii() and seconds.isdigit() and len(seconds) <= 9:
+        granted = min(int(seconds), int(wait_max_seconds))
+        wait_seconds = float(granted)
+        applied.append(f"wait={granted}")
+    return Preferences(wait_seconds, ", ".join(applied))

@@ -72,6 +72,12 @@ KINDS: Final[dict[str, Kind]] = {
     "method-not-allowed": Kind(
         405, "Method not allowed", "The address exists, but not for this method.", "See Allow."
     ),
+    "request-timeout": Kind(
+        408,
+        "Request timeout",
+        "The body did not come to its end in time.",
+        "Send it again, under the same Idempotency-Key.",
+    ),
     "sold-out": Kind(
         409,
         "Sold out",

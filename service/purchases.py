@@ -47,6 +47,7 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
 
     @routes.get("/orders/<wanted>")
     def show(wanted: str) -> Answer:
+        wanted = wanted.lower()
         order = reader.order(wanted) if is_order_id(wanted) else None
         if order is None:
             raise Problem("not-settled", "No order has this id, or not yet.")

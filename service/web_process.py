@@ -20,6 +20,8 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
+from workers.handoffs.courier import Courier
+
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
 
@@ -41,15 +43,20 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             _accept_all(server)
             server.close()
         told = time.monotonic()
-        while unanswered := sum(len(server.pool) for server in servers):
+        while unanswered := sum(len(server.pool) for server in servers) + self._unsettled():
             if time.monotonic() > told + LAST_CALL_SECONDS:
                 for waiting in self._waiting:
                     get_hub().loop.run_callback(waiting.hang_up)
             if time.monotonic() > told + self.cfg.graceful_timeout:
-                self.log.error("left with %d connections open", unanswered)
+                self.log.error("left with %d requests and purchases open", unanswered)
                 return
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+
+    def _unsettled(self) -> int:
+        """Count what was handed over and is not settled yet, though nobody may wait for it."""
+        courier: Courier = self.wsgi.extensions["courier"]
+        return courier.in_flight
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer one connection's requests, until it or we hang up."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
+import gevent
 import msgspec
 from flask import Request
 from gunicorn.http.errors import ParseException
@@ -19,19 +20,34 @@ from service.views import to_rfc3339, view_order
 from workers import domain
 
 BODY_MAX_BYTES = 64 * 1024
+BODY_SECONDS = 10.0  # a connection is not held for a body that never comes
 DEFAULT_TICKET_TYPE = "general"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Id = Annotated[str, Meta(pattern=r"\A[a-z0-9_-]{1,64}\Z")]
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
-Buyer = Annotated[str, Meta(min_length=1, max_length=254, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+ID_PATTERN = r"\A[a-z0-9_-]{1,64}\Z"
+TEXT_PATTERN = r"\A[^\x00-\x1f\x7f]*\Z"
+CURRENCY_PATTERN = r"\A[A-Z]{3}\Z"
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT_PATTERN)]
+Buyer = Annotated[str, Meta(min_length=1, max_length=254, pattern=TEXT_PATTERN)]
 Quantity = Annotated[int, Meta(ge=1, le=domain.MAX_TICKETS_PER_ORDER)]
 Capacity = Annotated[int, Meta(ge=0, le=domain.MAX_CAPACITY)]
 Amount = Annotated[int, Meta(ge=0, le=domain.MAX_AMOUNT)]
-Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
+Currency = Annotated[str, Meta(pattern=CURRENCY_PATTERN)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 T = TypeVar("T")
+
+# What a pattern means, for people.
+_IN_WORDS = {
+    f"Expected `str` matching regex {pattern!r}": words
+    for pattern, words in {
+        ID_PATTERN: "1 to 64 of a-z 0-9 - _",
+        TEXT_PATTERN: "no control characters",
+        CURRENCY_PATTERN: "three capital letters, as in ISO 4217",
+    }.items()
+}
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -157,13 +173,17 @@ def _read(request: Request, decode: Callable[[bytes], T]) -> T:
     if declared != "application/json" and request.mimetype != "application/json":
         raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
     try:
-        body = _read_body(request)
+        with gevent.Timeout(BODY_SECONDS):
+            body = _read_body(request)
+    except gevent.Timeout:
+        raise Problem("request-timeout", f"No whole body within {BODY_SECONDS:g} s.") from None
     except (OSError, ParseException) as error:  # who hangs up, and chunks that are none
         raise Problem("malformed-request", "The body cannot be read to its end.") from error
     try:
         return decode(body)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `")
+        reason = _IN_WORDS.get(reason, reason)
         unknown = re.search(r"(?:unknown|required) field `(.*)`", reason)
         path = [place.rstrip("`").removeprefix("$").lstrip("."), unknown[1] if unknown else ""]
         raise invalid(".".join(part for part in path if part), reason) from None
@@ -228,6 +248,9 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
     ),
     domain.Unsettled: lambda _: Problem(
         "unavailable", "It is not known to be settled. The same key is safe to send again."
+    ),
+    domain.Unreached: lambda _: Problem(
+        "unavailable", "No worker could be reached. The same key is safe to send again."
     ),
     domain.UnknownEvent: lambda o: Problem("unknown-event", f"There is no event {o.event}."),
     domain.UnknownTicketType: lambda o: Problem(

@@ -20,7 +20,7 @@ def main() -> int:
     )
     parser.add_argument("--when-ready", type=shlex.split, help="command to run once, when it sells")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="soldout: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s soldout: %(message)s")
     try:
         settings = read_settings(os.environ)
         from workers.supervisor import serve  # noqa: PLC0415 - a wrong setting is told before much is loaded
@@ -29,7 +29,7 @@ def main() -> int:
     except BadSetting as error:
         print(f"soldout: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except BootFailed as error:
+    except (BootFailed, OSError) as error:
         print(f"soldout: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

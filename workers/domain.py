@@ -346,9 +346,13 @@ class CapacityCommitted(Struct, tag="capacity-committed", array_like=True, froze
 
 
 class Unsettled(Struct, tag="unsettled", array_like=True, frozen=True):
-    """A fault of operation: not known to be settled; the same key is safe to send again."""
+    """The ledger could not be written; the same key is safe to send again."""
 
     reason: str
+
+
+class Unreached(Struct, tag="unreached", array_like=True, frozen=True):
+    """Sent to a worker that died, and no other was reached in time: not known to be settled."""
 
 
 Refusal: TypeAlias = (
@@ -363,4 +367,4 @@ Refusal: TypeAlias = (
     | SoldOut
     | CapacityCommitted
 )
-Outcome: TypeAlias = Sold | Stored | Cancelled | Probed | Unsettled | Refusal
+Outcome: TypeAlias = Sold | Stored | Cancelled | Probed | Unsettled | Unreached | Refusal

@@ -1,14 +1,13 @@
 """What each worker of this host is doing, in one small memory-mapped file that others read.
 
 A worker writes its own slot; the supervisor watches for hearts that stop, a web process lists them.
-No lock: a slot has one writer, and a reader that is a beat behind does no harm.
+No lock: a slot has one writer, each word of it is stored whole, and a reader may be a beat behind.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import struct
 import time
 from enum import IntEnum
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import Final
 
 from msgspec import Struct
 
-_SLOT: Final = struct.Struct("=8q")
-_PID, _STARTED, _BEAT, _BEAT_CLOCK, _PHASE, _READY, _BATCHES, _PURCHASES = range(0, _SLOT.size, 8)
-_WORD: Final = struct.Struct("=q")
+HEARTBEAT_LIMIT_MS: Final = 2_000  # without a beat; an fsync slower than that is as good as hung
+SLOT_WORDS: Final = 8
+WORD_BYTES: Final = 8
+_PID, _STARTED, _BEAT, _BEAT_CLOCK, _PHASE, _READY, _BATCHES, _PURCHASES = range(SLOT_WORDS)
 
 
 class Phase(IntEnum):
@@ -61,22 +61,33 @@ class Hearts:
 
     def __init__(self, path: Path, workers: int, *, create: bool = False) -> None:
         flags = os.O_RDWR | (os.O_CREAT | os.O_TRUNC if create else 0)
+        size = workers * SLOT_WORDS * WORD_BYTES
         descriptor = os.open(path, flags, 0o600)
         try:
-            if create:
-                os.ftruncate(descriptor, workers * _SLOT.size)
-            self._map = mmap.mmap(descriptor, workers * _SLOT.size)
+            if create:  # not sparse: a store into a hole of a full disk would be a SIGBUS
+                os.posix_fallocate(descriptor, 0, size)
+            # Through a view of whole words each is one store: nobody ever reads a half of one.
+            self._words = memoryview(mmap.mmap(descriptor, size)).cast("q")
         finally:
             os.close(descriptor)
         self.workers = workers
 
+    def _slot(self, worker: int) -> memoryview:
+        return self._words[(worker - 1) * SLOT_WORDS : worker * SLOT_WORDS]
+
     def pulse(self, worker: int) -> Pulse:
         """Return what worker `worker` (from 1) last said."""
-        pid, started, beat, beat_clock, phase, ready, batches, purchases = _SLOT.unpack_from(
-            self._map, (worker - 1) * _SLOT.size
-        )
+        slot = self._slot(worker)
         return Pulse(
-            worker, pid, started, beat, beat_clock, Phase(phase), bool(ready), batches, purchases
+            worker=worker,
+            pid=slot[_PID],
+            started_ms=slot[_STARTED],
+            beat_ms=slot[_BEAT],
+            beat_clock_ms=slot[_BEAT_CLOCK],
+            phase=Phase(slot[_PHASE]),
+            ready=bool(slot[_READY]),
+            batches=slot[_BATCHES],
+            purchases=slot[_PURCHASES],
         )
 
     def pulses(self) -> list[Pulse]:
@@ -86,40 +97,42 @@ class Hearts:
 
     def start(self, worker: int, pid: int) -> Heart:
         """Reset a slot for a process that boots now."""
-        now = wall_ms()
-        _SLOT.pack_into(
-            self._map, (worker - 1) * _SLOT.size, pid, now, now, clock_ms(), Phase.BOOTING, 0, 0, 0
-        )
-        return Heart(self._map, (worker - 1) * _SLOT.size)
+        slot = self._slot(worker)
+        heart = Heart(slot)
+        slot[_READY] = slot[_BATCHES] = slot[_PURCHASES] = 0
+        slot[_PID] = pid
+        heart.enter(Phase.BOOTING)
+        slot[_STARTED] = slot[_BEAT]
+        return heart
 
 
 class Heart:
     """One worker's own slot. Each change of phase is a beat."""
 
-    def __init__(self, memory: mmap.mmap, offset: int) -> None:
-        self._map = memory
-        self._offset = offset
-        self.batches = 0
-        self.purchases = 0
+    def __init__(self, slot: memoryview) -> None:
+        self._slot = slot
 
     def beat(self) -> None:
         """Say that this worker is alive."""
-        _WORD.pack_into(self._map, self._offset + _BEAT, wall_ms())
-        _WORD.pack_into(self._map, self._offset + _BEAT_CLOCK, clock_ms())
+        self._slot[_BEAT] = wall_ms()
+        self._slot[_BEAT_CLOCK] = clock_ms()
+
+    def beat_on(self) -> bool:
+        """Beat in the middle of something long, which shall not be broken off."""
+        self.beat()
+        return False
 
     def enter(self, phase: Phase) -> None:
         """Say where this worker is from now on."""
-        _WORD.pack_into(self._map, self._offset + _PHASE, phase)
+        self._slot[_PHASE] = phase
         self.beat()
 
     def be_ready(self) -> None:
         """Say that this worker has booted and takes work."""
-        _WORD.pack_into(self._map, self._offset + _READY, 1)
+        self._slot[_READY] = 1
         self.enter(Phase.IDLE)
 
     def count(self, purchases: int) -> None:
         """Count one more batch of so many commands."""
-        self.batches += 1
-        self.purchases += purchases
-        _WORD.pack_into(self._map, self._offset + _BATCHES, self.batches)
-        _WORD.pack_into(self._map, self._offset + _PURCHASES, self.purchases)
+        self._slot[_BATCHES] += 1
+        self._slot[_PURCHASES] += purchases

@@ -17,9 +17,9 @@ from multiprocessing.context import ForkProcess
 from typing import Final
 
 from workers.domain import Now
-from workers.errors import BootFailed
+from workers.errors import BootFailed, LedgerFault
 from workers.handoffs.unix_socket import UnixInbox
-from workers.hearts import Heart, Hearts, Phase, Pulse, clock_ms, wall_ms
+from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Hearts, Phase, Pulse, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger
 from workers.locks import HeldProcessLock, ProcessLock
 from workers.processes import end_with_parent, set_title, spare_the_collector
@@ -29,10 +29,9 @@ from workers.worker import Worker
 log = logging.getLogger(__name__)
 
 BOOT_FAILED: Final = 3  # exit status: respawning would not help
-HEARTBEAT_LIMIT_MS: Final = (
-    2_000  # the slowest fsync a worker may meet; a hung holder stops all sales
-)
 BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while
+BOOT_DEATHS_MAX: Final = 5  # in a row without a worker becoming ready: it cannot work here
+OPEN_AGAIN_SECONDS: Final = 0.5  # a disk that is full is not freed in less
 LOCK_SECONDS: Final = 0.5  # a living holder gives the lock back within one batch
 DRAIN_SECONDS: Final = 10.0
 
@@ -46,6 +45,7 @@ class Pool:
         self._lock = ProcessLock()
         self._processes: dict[int, ForkProcess] = {}
         self._managed_ms = clock_ms()
+        self._boot_deaths = 0
 
     @property
     def sentinels(self) -> list[int]:
@@ -101,7 +101,8 @@ class Pool:
             status = self._processes[worker].exitcode
             if status == BOOT_FAILED:
                 raise BootFailed(f"worker {worker} cannot start; the reason stands above")
-            log.warning("worker %d ended with status %s", worker, status)
+            self._count_death(self._hearts.pulse(worker), status)
+            log.warning("worker %d ended with status %s: started again", worker, status)
         if any(self._took_the_lock(self._hearts.pulse(worker)) for worker in dead):
             log.warning("it took the lock along: all workers start again under a new one")
             self.kill()
@@ -110,15 +111,26 @@ class Pool:
             for worker in dead:
                 self._spawn(worker)
 
+    def _count_death(self, pulse: Pulse, status: int | None) -> None:
+        """Give up on workers that die of themselves, again and again, before they are ready."""
+        killed = status is not None and status < 0
+        self._boot_deaths = 0 if pulse.ready or killed else self._boot_deaths + 1
+        if self._boot_deaths > BOOT_DEATHS_MAX:
+            raise BootFailed("the workers cannot start; the reason stands above")
+
     def _took_the_lock(self, pulse: Pulse) -> bool:
         if pulse.phase in {Phase.BOOTING, Phase.IDLE}:
             return False
         if pulse.phase is Phase.HOLDING:
             return True
-        if self._lock.semaphore.acquire(timeout=LOCK_SECONDS):
-            self._lock.semaphore.release()
-            return False
-        return True
+        # Asked again and again: a wait with a timeout goes by the wall clock, which may be set.
+        limit = time.monotonic() + LOCK_SECONDS
+        while not self._lock.semaphore.acquire(block=False):
+            if time.monotonic() > limit:
+                return True
+            time.sleep(LOCK_SECONDS / 100)
+        self._lock.semaphore.release()
+        return False
 
     def _murder(self) -> None:
         """Kill whose heart stopped. Not after a pause of our own: then all hearts look still."""
@@ -138,9 +150,7 @@ def _work(
 ) -> None:
     """Be worker `worker`, in a process of its own."""
     signal.set_wakeup_fd(-1)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the supervisor drains
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor drains
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent(parent_pid)
@@ -154,12 +164,28 @@ def _work(
 
 def _boot(worker: int, settings: Settings, heart: Heart, shared: ProcessLock) -> Worker:
     lock = HeldProcessLock(shared, heart)
-    with lock:
-        ledger = SqliteLedger(settings.ledger_path)
-        shared.start_above(ledger.last_token())
-    inbox = UnixInbox(settings.run_path, worker)
+    ledger = _open_ledger(settings, heart, lock, shared)
+    try:
+        inbox = UnixInbox(settings.run_path, worker)
+    except OSError as error:
+        raise BootFailed(f"cannot listen in {settings.run_path}: {error}") from error
     heart.be_ready()
     return Worker(inbox, lock, ledger, heart, _now, settings.batch_max)
+
+
+def _open_ledger(
+    settings: Settings, heart: Heart, lock: HeldProcessLock, shared: ProcessLock
+) -> SqliteLedger:
+    """Open the ledger, however long a full disk or another program keeps it from us."""
+    while True:
+        try:
+            with lock:
+                ledger = SqliteLedger(settings.ledger_path, heart.beat_on)
+                shared.start_above(ledger.last_token())
+                return ledger
+        except LedgerFault as fault:
+            log.error("not yet: %s", fault)
+            time.sleep(OPEN_AGAIN_SECONDS)
 
 
 def _run(worker: Worker) -> None:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from workers.errors import BadSetting
 
 PREFIX = "SOLDOUT_"
+HASHED_KEY_PREFIX = "sha256:"
 ADMIN_KEY_MIN_CHARACTERS = 16  # below that, guessing over the network becomes thinkable
 
 Small = Annotated[int, Meta(ge=1, le=64)]
@@ -38,7 +39,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     admin_key_file: str | None = None
     wait_seconds: Seconds = 5.0
     deadline_seconds: Seconds = 30.0
-    batch_max: Annotated[int, Meta(ge=1, le=4_096)] = 512
+    batch_max: Annotated[int, Meta(ge=1, le=1_024)] = 512
     max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
 
     @property
@@ -66,6 +67,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     @property
+    def connections_max(self) -> int:
+        """Connections of one web process: who is told "overloaded" or only looks needs one too."""
+        return 2 * self.max_in_flight + 1_000
+
+    @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
         host, _, port = self.bind.rpartition(":")
@@ -84,6 +90,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             msgspec.convert({name: value}, Settings, strict=False)
         except msgspec.ValidationError as error:
             reason = str(error).partition(" - at ")[0]
+            if name == "bind":
+                reason = "not like 127.0.0.1:8000"
             shown = "(not shown)" if name == "admin_key" else repr(value)
             raise BadSetting(f"{PREFIX}{name.upper()}={shown}: {reason}") from None
     settings = msgspec.convert(values, Settings, strict=False)
@@ -100,13 +108,13 @@ def _check(settings: Settings) -> None:
             f" {PREFIX}DEADLINE_SECONDS={settings.deadline_seconds:g}"
         )
     if settings.admin_key is not None:
-        check_admin_keys([settings.admin_key], f"{PREFIX}ADMIN_KEY")
+        check_admin_keys([settings.admin_key.strip()], f"{PREFIX}ADMIN_KEY")
 
 
 def read_admin_keys(settings: Settings) -> list[str]:
     """Return the administration's keys, each as given or as `sha256:<hex>`. Raises BadSetting."""
     if settings.admin_key is not None:
-        return [settings.admin_key]
+        return [settings.admin_key.strip()]
     path = settings.admin_key_path
     try:
         lines = path.read_text().splitlines()
@@ -121,22 +129,25 @@ def check_admin_keys(keys: list[str], source: str) -> None:
     """Refuse keys that are missing or could be guessed. Raises BadSetting."""
     if not keys:
         raise BadSetting(f"{source}: no admin key in it")
+    hashed = [key for key in keys if key.lower().startswith(HASHED_KEY_PREFIX)]
+    if not all(re.fullmatch(r"sha256:[0-9a-f]{64}", key) for key in hashed):
+        raise BadSetting(f"{source}: sha256: is in small letters, followed by 64 hex digits")
     if any(len(key) < ADMIN_KEY_MIN_CHARACTERS for key in keys):
         raise BadSetting(f"{source}: shorter than {ADMIN_KEY_MIN_CHARACTERS} characters")
-    hashed = [key for key in keys if key.startswith("sha256:")]
-    if not all(re.fullmatch(r"sha256:[0-9a-fA-F]{64}", key) for key in hashed):
-        raise BadSetting(f"{source}: sha256: is followed by 64 hex digits")
+    if not all(key.isascii() and key.isprintable() for key in keys):
+        raise BadSetting(f"{source}: a key is printable ASCII, or no header could carry it")
 
 
 def make_admin_key(settings: Settings) -> None:
     """Make a key at the first start, readable by this user only, unless one is given."""
-    if settings.admin_key is not None or settings.admin_key_file is not None:
+    path = settings.admin_key_path
+    if settings.admin_key is not None or settings.admin_key_file is not None or path.exists():
         read_admin_keys(settings)
         return
-    try:
-        descriptor = os.open(settings.admin_key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        read_admin_keys(settings)
-        return
+    draft = path.with_suffix(".new")  # under its own name only when it is whole
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

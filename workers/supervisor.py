@@ -10,6 +10,7 @@ import errno
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Final
 
 from workers.errors import BootFailed
@@ -26,8 +28,10 @@ from workers.settings import Settings, make_admin_key
 
 log = logging.getLogger(__name__)
 
+SPARE_DESCRIPTORS: Final = 256  # a web process's own: ledger, lanes, libraries
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
 TAKEOVER_SECONDS: Final = 1.0  # how long a killed predecessor's processes may take to vanish
+READY_SECONDS: Final = 0.3  # for an answer of /readyz; hearts are not looked at meanwhile
 WEB_BOOT_FAILED: Final = frozenset({3, 4})  # gunicorn's statuses for a web process that cannot boot
 WEB_EARLY_DEATHS_MAX: Final = 5  # in a row without ever being ready: it cannot work here
 
@@ -42,6 +46,8 @@ class Supervisor:
         self._pool = Pool(settings)
         self._web = Web(web, settings)
         self._when_ready = when_ready
+        self._helper: subprocess.Popen[bytes] | None = None
+        self._ledger = LedgerFile(settings)
         self._stopping = False
 
     def run(self) -> None:
@@ -63,6 +69,9 @@ class Supervisor:
         self._pool.start()
         while not self._stopping and not self._pool.ready:
             self._look()
+        if self._stopping:
+            return
+        self._ledger.remember()
         self._web.start()
         self._wait_for_web()
         self._announce()
@@ -79,6 +88,9 @@ class Supervisor:
     def _look(self) -> None:
         wait(self._pool.sentinels, LOOK_SECONDS)
         self._pool.manage()
+        self._ledger.check()
+        if self._helper is not None and self._helper.poll() is not None:
+            self._helper = None
 
     def _announce(self) -> None:
         if self._stopping:
@@ -87,7 +99,7 @@ class Supervisor:
         if self._settings.admin_key is None:
             log.info("the admin key is in %s", self._settings.admin_key_path)
         if self._when_ready:
-            subprocess.Popen(self._when_ready)  # noqa: S603 - our own command; what it says goes to the terminal
+            self._helper = subprocess.Popen(self._when_ready)  # noqa: S603 - our own command
 
     def _drain(self) -> None:
         """Stop in the order in which nothing is lost.
@@ -131,7 +143,9 @@ class Web:
         """Whether purchases can be made: asks `/readyz`, as anybody would."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._address[0], self._address[0])  # noqa: S104
         try:
-            with socket.create_connection((host, self._address[1]), timeout=1) as connection:
+            with socket.create_connection(
+                (host, self._address[1]), timeout=READY_SECONDS
+            ) as connection:
                 connection.sendall(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")
                 ready = b" 200 " in connection.recv(64)
         except OSError:
@@ -164,9 +178,35 @@ class Web:
             self._process.wait()
 
 
+class LedgerFile:
+    """The ledger's place in the file system: sales into a file that was removed would be lost."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.ledger_path
+        self._known: tuple[int, int] | None = None
+        log.info("%s %s", "the ledger" if self._path.exists() else "a new ledger:", self._path)
+
+    def remember(self) -> None:
+        """Take the file that is there now for the ledger."""
+        self._known = self._look()
+
+    def check(self) -> None:
+        """Raise BootFailed if another file, or none, has taken the ledger's place."""
+        if self._known is not None and self._look() != self._known:
+            raise BootFailed(f"the ledger {self._path} was removed or replaced while it was in use")
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 def serve(settings: Settings, web: list[str], when_ready: list[str] | None = None) -> None:
     """Run the whole service of one host. Raises BadSetting or BootFailed."""
     os.umask(0o077)
+    raise_descriptor_limit(settings)
     with sole_use_of(settings):
         check_address(settings)
         settings.run_path.mkdir(exist_ok=True)
@@ -201,8 +241,7 @@ def sole_use_of(settings: Settings) -> Iterator[None]:
     """
     path = settings.data_path
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
+        _make_private(path)
         descriptor = os.open(path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise BootFailed(f"the data directory {path} cannot be used: {error}") from None
@@ -211,6 +250,28 @@ def sole_use_of(settings: Settings) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _make_private(path: Path) -> None:
+    """Make the directory, or close one that is ours to others. Raises BootFailed, OSError."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = {entry.name for entry in path.iterdir()}
+    if there - {"lost+found"} and not there & {"serve.lock", "ledger.db", "admin-key"}:
+        raise BootFailed(f"{path} holds what is not soldout's: name a directory of its own")
+    path.chmod(0o700)
+
+
+def raise_descriptor_limit(settings: Settings) -> None:
+    """Let a web process have as many connections as it may be asked for."""
+    wanted = settings.connections_max + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            log.warning(
+                "only %d open files are allowed (ulimit -n); %d may be needed", allowed, wanted
+            )
 
 
 def _lock_file(descriptor: int, path: object) -> None:

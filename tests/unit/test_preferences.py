@@ -32,9 +32,9 @@ def waiting(seconds: int) -> Preferences:
         ("wait=007", waiting(7)),
         ("handling=lenient,wait=7;x=y", waiting(7)),
         ("wait=7, wait=9", waiting(7)),
-        # Who wants it at once does not wait, in whatever order both are said.
-        ("wait=7, respond-async", AT_ONCE),
-        ("respond-async, wait=7", AT_ONCE),
+        # Both: wait so long, and be told then.
+        ("wait=7, respond-async", Preferences(7.0, "respond-async, wait=7")),
+        ("respond-async, wait=7", Preferences(7.0, "respond-async, wait=7")),
     ],
 )
 def test_a_client_says_how_long_it_waits(header: str | None, preferences: Preferences) -> None:

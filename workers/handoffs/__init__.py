@@ -23,7 +23,7 @@ class Inbox(Protocol):
     """A worker's end. Whatever was taken must be answered, in one call, before more is taken."""
 
     def take(self, limit: int, wait_seconds: float) -> list[Command]:
-        """Wait for commands; return up to `limit`, or none if the time is over."""
+        """Wait for commands, `wait_seconds` at most; return up to `limit`, or none."""
 
     def take_waiting(self, limit: int) -> list[Command]:
         """Return up to `limit` further commands that are there already."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 import gevent
 from gevent.hub import Waiter, get_hub
 
-from workers.domain import Command, Outcome, TooLate, Unsettled
+from workers.domain import Command, Outcome, TooLate, Unreached
 from workers.errors import Overloaded
 from workers.handoffs import Lane
 from workers.hearts import clock_ms
@@ -116,6 +116,8 @@ class Courier:
                     self._send_frame(lane)
             except OSError as error:
                 log.debug("a lane broke: %s", error)
+            except Exception:
+                log.exception("a lane broke for a reason that is a bug")
             lane.close()
             gevent.sleep(RECONNECT_SECONDS)
 
@@ -155,9 +157,7 @@ class Courier:
     def _sweep_once(self, now_ms: int) -> None:
         for receipt in [r for r in self._queue if now_ms > r.command.deadline_ms]:
             self._queue.remove(receipt)
-            self._settle(
-                receipt, Unsettled("no worker could be reached") if receipt.sent else TooLate()
-            )
+            self._settle(receipt, Unreached() if receipt.sent else TooLate())
         if self._queue:  # there may be no lull for long
             self._wake_sender()
         for receipt in self._open:

@@ -106,7 +106,7 @@ class UnixInbox:
         self._taken: list[tuple[_Peer, int]] = []
 
     def take(self, limit: int, wait_seconds: float) -> list[Command]:
-        """Wait for commands; return up to `limit` (one frame at least), or none."""
+        """Wait until a lane stirs; return up to `limit` (one frame at least), or none."""
         if not self._waiting:
             self._receive(wait_seconds)
         if not self._waiting:

@@ -24,7 +24,7 @@ APPLICATION_ID: Final = 0x50_1D_00_07  # tells this file from any other SQLite d
 SCHEMA_VERSION: Final = 1
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)  # 3.7.0 to 3.51.2 may corrupt a WAL that several write
 STATEMENTS: Final = 128  # kept prepared; enough for all there are, in all their sizes
-BUSY_TIMEOUT_MS: Final = 5_000  # the lock keeps writers apart; this covers a checkpoint or a backup
+BUSY_TIMEOUT_MS: Final = 1_000  # for another program to leave the ledger; below the heartbeat limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,9 +63,11 @@ def open_file(path: Path, flags: int) -> apsw.Connection:
 
 @contextmanager
 def refusing_to_start(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into BootFailed, in one line that names the file."""
+    """Name the file in SQLite's errors: LedgerFault for what may pass, else BootFailed."""
     try:
         yield
+    except (apsw.BusyError, apsw.FullError, apsw.IOError) as error:
+        raise LedgerFault(f"the ledger {path}: {error}") from error
     except apsw.Error as error:
         raise BootFailed(f"the ledger {path} cannot be used: {error}") from error
 
