@@ -417,6 +417,11 @@ class LedgerContract:
         assert kinds(books.write(buy(2, 2, buyer="ann"), worker=1)) == [Sold]
         assert books.write(buy(3, 1, buyer="ann")) == [BuyerLimit(max_per_buyer=2, bought=2)]
 
+    def test_a_cancel_alone_in_its_batch_makes_room_for_its_buyer(self, books: Books) -> None:
+        books.write(put(gala(10), max_per_buyer=2), buy(1, 2, buyer="ann"))
+        books.write(cancel(1))
+        assert kinds(books.write(buy(2, 2, buyer="ann"), worker=1)) == [Sold]
+
     def test_a_limit_that_is_lifted_and_set_again_counts_what_was_bought_meanwhile(
         self, books: Books
     ) -> None:

@@ -25,7 +25,7 @@ from workers.domain import (
 )
 
 EVENTS = ("gala", "opera")
-BUYERS = ("ann", "bob")
+BUYERS = ("ann", "bob", "cleo", "dan")
 START = Now(wall_ms=10, clock_ms=10)
 NEVER_MS = 1_000_000  # a deadline that no test comes to
 
