@@ -7,16 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.faults.crowd import (
-    FEW,
-    LINES,
-    PLENTY,
     Crowd,
     Fate,
     Line,
@@ -27,17 +25,9 @@ from tests.faults.crowd import (
     crowding,
 )
 from tests.faults.stopping import standing_still
-from tests.harness import STOP_SECONDS, Soldout, alive, serving, wait_until
+from tests.harness import STOP_SECONDS, Soldout, alive, wait_until
 
 ROUNDS = 12
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Soldout]:
-    with serving(tmp_path / "data", wait_seconds=10) as service:
-        service.put_event("stadium", capacity=PLENTY)
-        service.put_event("club", capacity=FEW)
-        yield service
 
 
 def terminate(service: Soldout) -> int:
@@ -68,7 +58,7 @@ def check_everybody_was_answered(crowd: Crowd) -> None:
 
 def check_nothing_else_was_sold(service: Soldout, crowd: Crowd) -> None:
     """Look into the ledger, with a new service: it holds what buyers were told, and no more."""
-    for event in ("stadium", "club"):
+    for event in {wish.event for wish in crowd.wishes}:
         wishes = [wish for wish in crowd.wishes if wish.event == event]
         orders = all_orders(service, event)
         check_orders_are_there(wishes, orders)
@@ -79,72 +69,71 @@ def check_nothing_else_was_sold(service: Soldout, crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("leave", [terminate, press_ctrl_c])
 def test_leaving_in_a_crowd_answers_everybody_and_loses_nothing(
-    tmp_path: Path, leave: Callable[[Soldout], int]
+    service: Soldout, stadium: str, club: str, leave: Callable[[Soldout], int]
 ) -> None:
-    with serving(tmp_path / "data") as service:
-        leave_in_a_crowd(service, leave)
-
-
-@pytest.mark.long  # the same twelve times over; once is enough to find what this is about
-@pytest.mark.timeout(300)
-def test_leaving_at_any_moment_answers_everybody(tmp_path: Path) -> None:
-    for number in range(ROUNDS):
-        with serving(tmp_path / f"{number}" / "data") as service:
-            leave_in_a_crowd(service, terminate)
+    with crowding(service, stadium, club) as crowd:
+        leave_and_come_back(service, crowd, leave)
 
 
 @pytest.mark.parametrize("think_seconds", [0.5, 1.5])
 def test_leaving_answers_also_those_who_think_between_two_purchases(
-    service: Soldout, think_seconds: float
+    service: Soldout, stadium: str, think_seconds: float
 ) -> None:
     """Their connections are open and silent, and any of them may ask just when it is closed."""
-    leave_in_a_crowd(service, terminate, lines=256, think_seconds=think_seconds)
+    with crowding(service, stadium, lines=256, think_seconds=think_seconds) as crowd:
+        leave_and_come_back(service, crowd, terminate)
 
 
-def leave_in_a_crowd(
-    service: Soldout,
-    leave: Callable[[Soldout], int],
-    lines: int = LINES,
-    think_seconds: float = 0,
+@pytest.mark.long  # the same a dozen times over
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("think_seconds", [0, 1.0])
+def test_leaving_at_any_moment_answers_everybody(
+    service: Soldout, stadium: str, think_seconds: float
 ) -> None:
-    service.put_event("stadium", capacity=PLENTY)
-    service.put_event("club", capacity=FEW)
-    with crowding(service, "stadium", "club", lines=lines, think_seconds=think_seconds) as crowd:
-        family = [pid for pids in service.family().values() for pid in pids]
-        assert leave(service) == 0
-        assert not any(map(alive, family))
-        crowd.abandon()
+    for _ in range(ROUNDS):
+        with crowding(service, stadium, lines=128, think_seconds=think_seconds) as crowd:
+            leave_and_come_back(service, crowd, terminate)
+
+
+def leave_and_come_back(service: Soldout, crowd: Crowd, leave: Callable[[Soldout], int]) -> None:
+    family = [pid for pids in service.family().values() for pid in pids]
+    assert leave(service) == 0
+    assert not any(map(alive, family))
+    crowd.abandon()
     check_everybody_was_answered(crowd)
     service.start()
     check_nothing_else_was_sold(service, crowd)
 
 
-def test_what_is_under_way_is_settled_before_the_service_leaves(service: Soldout) -> None:
+def test_what_is_under_way_is_settled_before_the_service_leaves(
+    service: Soldout, stadium: str
+) -> None:
     """Its parent waits for a worker's results: buyers get theirs although all are told to leave."""
-    wishes = [Wish(f"under-way-{number:06}", "stadium", 2) for number in range(20)]
+    wishes = [Wish(uuid.uuid4().hex, stadium, 2) for _ in range(20)]
+    drains = service.log().count("draining")
     with ExitStack() as stack:
         lines = [stack.enter_context(Line(service.port)) for _ in wishes]
         with standing_still(*service.family()["worker"]):
             sent = [line.send(wish.request()) for line, wish in zip(lines, wishes, strict=True)]
             os.kill(service.pid, signal.SIGTERM)
-            wait_until(lambda: "draining" in service.log(), 2, "it drains")
+            wait_until(lambda: service.log().count("draining") > drains, 2, "it drains")
         answers = [line.read(attempt) for line, attempt in zip(lines, sent, strict=True)]
     assert [(a.fate, a.status) for a in answers] == [(Fate.ANSWERED, 201)] * len(wishes)
     assert service.process is not None
     assert service.process.wait(STOP_SECONDS) == 0
     service.start()
-    assert service.audit("stadium")["sold"] == 2 * len(wishes)
+    assert service.audit(stadium)["sold"] == 2 * len(wishes)
 
 
 def test_an_open_connection_gets_one_more_answer_while_the_service_leaves(
-    service: Soldout,
+    service: Soldout, stadium: str
 ) -> None:
     with Line(service.port) as line:
-        before = line.ask(Wish("before-it-leaves", "stadium", 1).request())
+        before = line.ask(Wish(uuid.uuid4().hex, stadium, 1).request())
         assert (before.status, before.headers["connection"]) == (201, "keep-alive")
         os.kill(service.pid, signal.SIGTERM)
         wait_until(lambda: not listens(service), 5, "it lets nobody else in")
-        after = line.ask(Wish("while-it-leaves-", "stadium", 1).request())
+        after = line.ask(Wish(uuid.uuid4().hex, stadium, 1).request())
         assert (after.status, after.headers["connection"]) == (201, "close")
     assert service.process is not None
     assert service.process.wait(STOP_SECONDS) == 0
@@ -163,8 +152,10 @@ def test_told_to_leave_while_it_starts_it_leaves(tmp_path: Path) -> None:
         process.wait()
 
 
-def test_a_web_process_told_to_leave_cuts_nobody_and_is_replaced(service: Soldout) -> None:
-    with crowding(service, "stadium", "club") as crowd:
+def test_a_web_process_told_to_leave_cuts_nobody_and_is_replaced(
+    service: Soldout, stadium: str, club: str
+) -> None:
+    with crowding(service, stadium, club) as crowd:
         leaver = service.family()["web"][0]
         os.kill(leaver, signal.SIGTERM)
         wait_until(lambda: not alive(leaver), STOP_SECONDS, "it left")

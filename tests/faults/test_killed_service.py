@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.faults.crowd import (
-    FEW,
-    PLENTY,
     Crowd,
     Fate,
     Line,
@@ -20,18 +16,10 @@ from tests.faults.crowd import (
     crowding,
     until,
 )
-from tests.harness import Soldout, alive, serving, wait_until
+from tests.harness import Soldout, alive, wait_until
 
 ORPHAN_SECONDS = 1.0
 SAMPLE = 300  # purchases that are asked for again
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Soldout]:
-    with serving(tmp_path / "data") as service:
-        service.put_event("stadium", capacity=PLENTY)
-        service.put_event("club", capacity=FEW)
-        yield service
 
 
 def kill(*pids: int) -> None:
@@ -67,8 +55,8 @@ def go_on(crowd: Crowd) -> None:
     crowd.stop()
 
 
-def test_a_web_process_may_be_killed(service: Soldout) -> None:
-    with crowding(service, "stadium", "club") as crowd:
+def test_a_web_process_may_be_killed(service: Soldout, stadium: str, club: str) -> None:
+    with crowding(service, stadium, club) as crowd:
         victim = service.family()["web"][0]
         kill(victim)
         check_gone([victim])
@@ -79,8 +67,8 @@ def test_a_web_process_may_be_killed(service: Soldout) -> None:
     check_nothing_is_lost(service, crowd)
 
 
-def test_all_web_processes_may_be_killed(service: Soldout) -> None:
-    with crowding(service, "stadium", "club") as crowd:
+def test_all_web_processes_may_be_killed(service: Soldout, stadium: str, club: str) -> None:
+    with crowding(service, stadium, club) as crowd:
         victims = service.family()["web"]
         kill(*victims)
         check_gone(victims)
@@ -88,8 +76,10 @@ def test_all_web_processes_may_be_killed(service: Soldout) -> None:
     check_nothing_is_lost(service, crowd)
 
 
-def test_gunicorn_may_be_killed_and_leaves_no_orphans(service: Soldout) -> None:
-    with crowding(service, "stadium", "club") as crowd:
+def test_gunicorn_may_be_killed_and_leaves_no_orphans(
+    service: Soldout, stadium: str, club: str
+) -> None:
+    with crowding(service, stadium, club) as crowd:
         before = service.family()
         kill(*before["gunicorn"])
         check_gone(before["gunicorn"] + before["web"])
@@ -99,17 +89,21 @@ def test_gunicorn_may_be_killed_and_leaves_no_orphans(service: Soldout) -> None:
 
 
 @pytest.mark.long
-def test_gunicorn_may_be_killed_as_often_as_it_has_been_ready_before(service: Soldout) -> None:
+def test_gunicorn_may_be_killed_as_often_as_it_has_been_ready_before(
+    service: Soldout, stadium: str, club: str
+) -> None:
     for _ in range(8):
         (gunicorn,) = service.family()["gunicorn"]
         kill(gunicorn)
         check_gone([gunicorn])
         wait_until(service.ready, 10, service.log)
-    assert service.buy("stadium").status_code == 201
+    assert service.buy(stadium).status_code == 201
 
 
-def test_the_supervisor_may_be_killed_and_leaves_no_orphans(service: Soldout) -> None:
-    with crowding(service, "stadium", "club") as crowd:
+def test_the_supervisor_may_be_killed_and_leaves_no_orphans(
+    service: Soldout, stadium: str, club: str
+) -> None:
+    with crowding(service, stadium, club) as crowd:
         before = service.family()
         service.kill()
         check_gone([pid for pids in before.values() for pid in pids])
@@ -118,8 +112,10 @@ def test_the_supervisor_may_be_killed_and_leaves_no_orphans(service: Soldout) ->
     check_nothing_is_lost(service, crowd)
 
 
-def test_everything_may_be_killed_at_once_as_when_the_host_fails(service: Soldout) -> None:
-    with crowding(service, "stadium", "club") as crowd:
+def test_everything_may_be_killed_at_once_as_when_the_host_fails(
+    service: Soldout, stadium: str, club: str
+) -> None:
+    with crowding(service, stadium, club) as crowd:
         family = [pid for pids in service.family().values() for pid in pids]
         kill(service.pid, *family)
         service.kill()  # only its status is missing
@@ -129,9 +125,9 @@ def test_everything_may_be_killed_at_once_as_when_the_host_fails(service: Soldou
     check_nothing_is_lost(service, crowd)
 
 
-def test_it_may_be_killed_again_and_again(service: Soldout) -> None:
+def test_it_may_be_killed_again_and_again(service: Soldout, stadium: str, club: str) -> None:
     """Also while it starts, and while it repeats what the killed one left in the ledger's log."""
-    with crowding(service, "stadium", "club") as crowd:
+    with crowding(service, stadium, club) as crowd:
         for _ in range(3):
             family = [pid for pids in service.family().values() for pid in pids]
             service.kill()

@@ -7,13 +7,10 @@ import random
 import signal
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from tests.faults.crowd import (
-    FEW,
-    PLENTY,
     Crowd,
     Fate,
     check_sold_exactly,
@@ -21,7 +18,7 @@ from tests.faults.crowd import (
     until,
 )
 from tests.faults.stopping import stopped_in
-from tests.harness import SEED, Soldout, alive, note, serving, wait_until
+from tests.harness import SEED, Soldout, alive, note, wait_until
 from workers.hearts import Phase
 
 ANSWER_SECONDS = 2.0  # however a worker dies, its buyers have their answer by then
@@ -29,7 +26,7 @@ KILL_EVERY_SECONDS = 0.3
 KILL_FOR_SECONDS = 20.0
 
 
-def kill_workers(service: Soldout, crowd: Crowd) -> Counter[str]:
+def kill_workers(service: Soldout) -> Counter[str]:
     """Kill one worker after the other; return how often each phase was hit."""
     chance = random.Random(SEED)
     hearts = service.hearts()
@@ -52,45 +49,43 @@ def check_nobody_met_more_than_a_delay(crowd: Crowd) -> None:
     assert crowd.longest_seconds() < ANSWER_SECONDS
 
 
-def test_buyers_meet_only_a_delay_while_a_worker_is_killed_every_300_ms(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as service:
-        service.put_event("stadium", capacity=PLENTY)
-        service.put_event("club", capacity=FEW)
-        with crowding(service, "stadium", "club") as crowd:
-            hit = kill_workers(service, crowd)
-            crowd.stop()
-        note(f"{hit.total()} workers killed: {dict(hit)}")
-        assert hit.total() > KILL_FOR_SECONDS / KILL_EVERY_SECONDS / 2
-        check_nobody_met_more_than_a_delay(crowd)
-        assert crowd.statuses()[409]  # the club was sold out among the deaths, to the last ticket
-        check_sold_exactly(service, crowd.wishes)
+def test_buyers_meet_only_a_delay_while_a_worker_is_killed_every_300_ms(
+    service: Soldout, stadium: str, club: str
+) -> None:
+    with crowding(service, stadium, club) as crowd:
+        hit = kill_workers(service)
+        crowd.stop()
+    note(f"{hit.total()} workers killed: {dict(hit)}")
+    assert hit.total() > KILL_FOR_SECONDS / KILL_EVERY_SECONDS / 2
+    check_nobody_met_more_than_a_delay(crowd)
+    assert crowd.statuses()[409]  # the club was sold out among the deaths, to the last ticket
+    check_sold_exactly(service, crowd.wishes)
 
 
 @pytest.mark.parametrize("phase", [Phase.HOLDING, Phase.TAKING, Phase.IDLE])
-def test_a_worker_may_be_killed_wherever_it_is(soldout: Soldout, phase: Phase) -> None:
+def test_a_worker_may_be_killed_wherever_it_is(
+    service: Soldout, stadium: str, phase: Phase
+) -> None:
     """Holding the lock, asking for it, or without it: one is caught there, and killed."""
-    event = f"killed-{phase.name.lower()}"
-    soldout.put_event(event, capacity=PLENTY)
-    with crowding(soldout, event) as crowd:
-        victim = stopped_in(soldout, phase)
+    with crowding(service, stadium) as crowd:
+        victim = stopped_in(service, phase)
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: not alive(victim), 1, "killed")
         sold = crowd.sold()
         until(lambda: crowd.sold() > sold + 500, "others go on")
         crowd.stop()
     check_nobody_met_more_than_a_delay(crowd)
-    check_sold_exactly(soldout, crowd.wishes)
-    wait_until(lambda: len(soldout.family()["worker"]) == 2, 2, "another one in its place")
+    check_sold_exactly(service, crowd.wishes)
+    wait_until(lambda: len(service.family()["worker"]) == 2, 2, "another one in its place")
 
 
-def test_all_workers_may_be_killed_at_once(soldout: Soldout) -> None:
-    soldout.put_event("all-killed", capacity=PLENTY)
-    with crowding(soldout, "all-killed") as crowd:
+def test_all_workers_may_be_killed_at_once(service: Soldout, stadium: str) -> None:
+    with crowding(service, stadium) as crowd:
         for _ in range(3):
-            for victim in soldout.family()["worker"]:
+            for victim in service.family()["worker"]:
                 os.kill(victim, signal.SIGKILL)
             sold = crowd.sold()
             until(lambda sold=sold: crowd.sold() > sold + 300, "new ones go on")  # type: ignore[misc]
         crowd.stop()
     check_nobody_met_more_than_a_delay(crowd)
-    check_sold_exactly(soldout, crowd.wishes)
+    check_sold_exactly(service, crowd.wishes)

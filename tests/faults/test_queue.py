@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import select
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,18 +21,17 @@ DEADLINE_SECONDS = 3.0
 IN_FLIGHT_MAX = 8
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Soldout]:
+@pytest.fixture(scope="module")
+def soldout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
     """One web process and one worker: what is asked later is settled later."""
     with serving(
-        tmp_path / "data",
+        tmp_path_factory.mktemp("queue") / "data",
         workers=1,
         web_processes=1,
         wait_seconds=WAIT_SECONDS,
         deadline_seconds=DEADLINE_SECONDS,
         max_in_flight=IN_FLIGHT_MAX,
     ) as service:
-        service.put_event("gala", capacity=100)
         yield service
 
 
@@ -46,8 +45,8 @@ def nobody_settling(service: Soldout) -> Iterator[None]:
 class Waiting:
     """Purchases that are sent and not answered, each on a line of its own."""
 
-    def __init__(self, service: Soldout, name: str, count: int, lines: ExitStack) -> None:
-        self.wishes = [Wish(f"{name:-<16}{number}", "gala", 1) for number in range(count)]
+    def __init__(self, service: Soldout, event: str, count: int, lines: ExitStack) -> None:
+        self.wishes = [Wish(uuid.uuid4().hex, event, 1) for _ in range(count)]
         self._lines = [lines.enter_context(Line(service.port)) for _ in self.wishes]
         pairs = zip(self._lines, self.wishes, strict=True)
         self._sent = [line.send(wish.request()) for line, wish in pairs]
@@ -80,30 +79,33 @@ def check_pending(answer: Attempt, wish: Wish) -> None:
     assert answer.headers["idempotency-key"] == f'"{wish.key}"'
 
 
-def test_a_full_queue_says_so_at_once_and_who_waits_in_it_is_told_202(service: Soldout) -> None:
+def test_a_full_queue_says_so_at_once_and_who_waits_in_it_is_told_202(
+    service: Soldout, stadium: str
+) -> None:
+    key = uuid.uuid4().hex
     with ExitStack() as lines, nobody_settling(service):
-        waiting = Waiting(service, "in-the-queue", IN_FLIGHT_MAX, lines)
-        one_too_many = service.buy("gala", 1, "one-too-many----")
+        waiting = Waiting(service, stadium, IN_FLIGHT_MAX, lines)
+        one_too_many = service.buy(stadium, 1, key)
         assert not waiting.answered, "the full queue kept somebody waiting as long as the queued"
         assert one_too_many.status_code == 503, one_too_many.text
         assert one_too_many.json()["type"] == "/problems/overloaded"
         assert one_too_many.headers["Retry-After"] == "1"
-        assert one_too_many.headers["Idempotency-Key"] == '"one-too-many----"'
-        assert requests.get(f"{service.url}/remaining/gala", timeout=5).json()["sold"] == 0
+        assert one_too_many.headers["Idempotency-Key"] == f'"{key}"'
+        assert requests.get(f"{service.url}/remaining/{stadium}", timeout=5).json()["sold"] == 0
         answers = waiting.answers()
     for answer, wish in zip(answers, waiting.wishes, strict=True):
         check_pending(answer, wish)
 
     for answer in answers:
         wait_until(lambda a=answer: order_at(service, a).status_code == 200, 5, "sold after all")  # type: ignore[misc]
-    assert service.buy("gala", 1, "one-too-many----").status_code == 201
-    assert service.audit("gala")["orders"] == IN_FLIGHT_MAX + 1
+    assert service.buy(stadium, 1, key).status_code == 201
+    assert service.audit(stadium)["orders"] == IN_FLIGHT_MAX + 1
 
 
-def test_past_its_deadline_a_purchase_is_never_sold(service: Soldout) -> None:
+def test_past_its_deadline_a_purchase_is_never_sold(service: Soldout, stadium: str) -> None:
     """Some of them a worker has received already, the others wait for it."""
     with ExitStack() as lines, nobody_settling(service):
-        waiting = Waiting(service, "too-late", 3, lines)
+        waiting = Waiting(service, stadium, 3, lines)
         answers = waiting.answers()
         for answer, wish in zip(answers, waiting.wishes, strict=True):
             check_pending(answer, wish)
@@ -111,26 +113,25 @@ def test_past_its_deadline_a_purchase_is_never_sold(service: Soldout) -> None:
         last = max(map(expires_at, answers))
         wait_until(lambda: datetime.now(UTC) > last, 2 * DEADLINE_SECONDS, "too late")
 
-    later = [service.buy("gala", 1) for _ in range(3)]
+    later = [service.buy(stadium, 1) for _ in range(3)]
     assert [order.json()["tickets"][0]["number"] for order in later] == [1, 2, 3]
     assert [order_at(service, answer).status_code for answer in answers] == [404] * 3
-    assert service.audit("gala")["orders"] == 3
+    assert service.audit(stadium)["orders"] == 3
 
-    again = service.buy("gala", 1, waiting.wishes[0].key)  # a new wish to buy, under the old key
+    again = service.buy(stadium, 1, waiting.wishes[0].key)  # a new wish to buy, under the old key
     assert (again.status_code, again.json()["tickets"][0]["number"]) == (201, 4)
     assert again.json()["id"] == answers[0].said["id"]
     assert "Idempotent-Replayed" not in again.headers
 
 
-def test_a_queue_that_was_full_takes_purchases_again(service: Soldout) -> None:
+def test_a_queue_that_was_full_takes_purchases_again(service: Soldout, stadium: str) -> None:
     """Nothing that left the queue, sold, refused or too late, keeps its place in it."""
-    for round_ in range(2):
-        with ExitStack() as lines, nobody_settling(service):
-            waiting = Waiting(service, f"round-{round_}", IN_FLIGHT_MAX, lines)
-            assert service.buy("gala").status_code == 503
-            last = max(map(expires_at, waiting.answers()))
-            wait_until(lambda: datetime.now(UTC) > last, 2 * DEADLINE_SECONDS, "too late")  # noqa: B023
-        wait_until(lambda: service.buy("gala").status_code == 201, 2, "the queue is empty")
+    with ExitStack() as lines, nobody_settling(service):
+        waiting = Waiting(service, stadium, IN_FLIGHT_MAX, lines)
+        assert service.buy(stadium).status_code == 503
+        last = max(map(expires_at, waiting.answers()))
+        wait_until(lambda: datetime.now(UTC) > last, 2 * DEADLINE_SECONDS, "too late")
+    wait_until(lambda: service.buy(stadium).status_code == 201, 2, "the queue is empty")
     with ExitStack() as lines:
-        fit = Waiting(service, "all-of-them-fit", IN_FLIGHT_MAX, lines)
+        fit = Waiting(service, stadium, IN_FLIGHT_MAX, lines)
         assert {answer.status for answer in fit.answers()} == {201}

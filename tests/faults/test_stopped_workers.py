@@ -7,7 +7,6 @@ import time
 import pytest
 
 from tests.faults.crowd import (
-    PLENTY,
     Crowd,
     Fate,
     check_sold_exactly,
@@ -30,12 +29,10 @@ def check_nobody_lost_anything(crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("phase", [Phase.HOLDING, Phase.TAKING, Phase.IDLE])
 def test_when_a_worker_hangs_all_is_sold_within_the_heartbeat_limit(
-    soldout: Soldout, phase: Phase
+    service: Soldout, stadium: str, phase: Phase
 ) -> None:
-    event = f"hangs-{phase.name.lower()}"
-    soldout.put_event(event, capacity=PLENTY)
-    with crowding(soldout, event) as crowd:
-        victim = stopped_in(soldout, phase)
+    with crowding(service, stadium) as crowd:
+        victim = stopped_in(service, phase)
         hung_at = time.monotonic()
         sold = crowd.sold()
         until(lambda: not alive(victim), "who hangs is killed", ANSWER_SECONDS)
@@ -44,27 +41,29 @@ def test_when_a_worker_hangs_all_is_sold_within_the_heartbeat_limit(
     check_nobody_lost_anything(crowd)
     assert any(attempt.sent_at > hung_at for attempt in crowd.attempts)
     assert crowd.longest_seconds() < ANSWER_SECONDS
-    check_sold_exactly(soldout, crowd.wishes)
-    wait_until(lambda: len(soldout.family()["worker"]) == 2, 2, "another one in its place")
+    check_sold_exactly(service, crowd.wishes)
+    wait_until(lambda: len(service.family()["worker"]) == 2, 2, "another one in its place")
 
 
-def test_a_worker_that_hangs_without_the_lock_stops_nobody_else(soldout: Soldout) -> None:
-    soldout.put_event("hangs-alone", capacity=PLENTY)
-    with crowding(soldout, "hangs-alone") as crowd:
-        victim = stopped_in(soldout, Phase.IDLE)
+def test_a_worker_that_hangs_without_the_lock_stops_nobody_else(
+    service: Soldout, stadium: str
+) -> None:
+    with crowding(service, stadium) as crowd:
+        victim = stopped_in(service, Phase.IDLE)
         sold = crowd.sold()
         until(lambda: crowd.sold() > sold + 200 or not alive(victim), "the others go on")
         assert alive(victim), "nothing was sold until it was killed"
         proceed(victim)
         crowd.stop()
     check_nobody_lost_anything(crowd)
-    check_sold_exactly(soldout, crowd.wishes)
+    check_sold_exactly(service, crowd.wishes)
 
 
-def test_a_worker_that_wakes_in_time_goes_on_where_it_stopped(soldout: Soldout) -> None:
-    soldout.put_event("wakes", capacity=PLENTY)
-    with crowding(soldout, "wakes") as crowd:
-        sleeper = stopped_in(soldout, Phase.HOLDING)
+def test_a_worker_that_wakes_in_time_goes_on_where_it_stopped(
+    service: Soldout, stadium: str
+) -> None:
+    with crowding(service, stadium) as crowd:
+        sleeper = stopped_in(service, Phase.HOLDING)
         time.sleep(HEARTBEAT_LIMIT_SECONDS / 4)  # it sleeps for so long, and nothing can be sold
         sold = crowd.sold()
         proceed(sleeper)
@@ -72,16 +71,17 @@ def test_a_worker_that_wakes_in_time_goes_on_where_it_stopped(soldout: Soldout) 
         crowd.stop()
     assert alive(sleeper)
     check_nobody_lost_anything(crowd)
-    check_sold_exactly(soldout, crowd.wishes)
+    check_sold_exactly(service, crowd.wishes)
 
 
-def test_a_machine_that_was_suspended_goes_on_with_the_same_workers(soldout: Soldout) -> None:
+def test_a_machine_that_was_suspended_goes_on_with_the_same_workers(
+    service: Soldout, stadium: str
+) -> None:
     """All hearts look still then, because nobody looked at them."""
-    soldout.put_event("suspended", capacity=PLENTY)
-    hearts = soldout.hearts()
-    with crowding(soldout, "suspended") as crowd:
-        workers = soldout.family()["worker"]
-        with standing_still(soldout.pid, *workers):
+    hearts = service.hearts()
+    with crowding(service, stadium) as crowd:
+        workers = service.family()["worker"]
+        with standing_still(service.pid, *workers):
             limit_ms = 1000 * HEARTBEAT_LIMIT_SECONDS
             until(
                 lambda: all(clock_ms() - p.beat_clock_ms > 1.2 * limit_ms for p in hearts.pulses()),
@@ -90,6 +90,6 @@ def test_a_machine_that_was_suspended_goes_on_with_the_same_workers(soldout: Sol
         sold = crowd.sold()
         until(lambda: crowd.sold() > sold + 300, "all go on")
         crowd.stop()
-    assert set(soldout.family()["worker"]) == set(workers)
+    assert set(service.family()["worker"]) == set(workers)
     check_nobody_lost_anything(crowd)
-    check_sold_exactly(soldout, crowd.wishes)
+    check_sold_exactly(service, crowd.wishes)
