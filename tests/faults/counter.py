@@ -53,18 +53,19 @@ class Counter:
         run_dir = folder / "run"
         run_dir.mkdir()
         heart = Hearts(run_dir / "hearts", 1, create=True).start(1, os.getpid())
-        lock = HeldProcessLock(ProcessLock(), heart)
+        shared = ProcessLock()
+        lock = HeldProcessLock(shared, heart)
         with lock:
             self._ledger = SqliteLedger(self.ledger_path)
+            shared.start_above(self._ledger.last_token())
         self._inbox = _ToldInbox(run_dir, on_answer)
         self._worker = Worker(self._inbox, lock, self._ledger, heart, _now, BATCH_MAX)
         self._lane = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lane.settimeout(LIMIT_SECONDS)
         with short_path(run_dir, socket_name(1)) as path:
             self._lane.connect(path)
-        (stored,) = self.settle(
-            PutEvent(clock_ms() + LATER_MS, EVENT, EVENT, [TicketType("general", CAPACITY)])
-        )
+        event = [TicketType("general", CAPACITY)]
+        (stored,) = self.settle(PutEvent(clock_ms() + LATER_MS, EVENT, EVENT, event))
         assert isinstance(stored, Stored)
 
     def send(self, *commands: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,12 +99,57 @@ def test_the_plug_may_be_pulled_at_any_moment(tmp_path: Path) -> None:
     note(f"the plug was pulled {len(moments)} times among {len(disk.confirmed)} orders")
     assert len({files[".db"] for files, _ in moments}) > 3, "too few checkpoints"
     for number, (files, confirmed) in enumerate(moments):
-        folder = tmp_path / f"{number}"
-        folder.mkdir()
-        for suffix, content in files.items():
-            (folder / f"ledger{suffix}").write_bytes(content)
-        SqliteLedger(folder / "ledger.db").close()  # as the next start does
-        assert look(folder / "ledger.db", confirmed)[1] == len(confirmed)
+        assert recovered(tmp_path / f"{number}", files, confirmed) == len(confirmed)
+
+
+def recovered(folder: Path, files: dict[str, bytes], order_ids: list[str]) -> int:
+    """Count the orders in a ledger that is started on what a disk still has."""
+    folder.mkdir()
+    for suffix, content in files.items():
+        (folder / f"ledger{suffix}").write_bytes(content)
+    SqliteLedger(folder / "ledger.db").close()
+    return look(folder / "ledger.db", order_ids)[1]
+
+
+class CrashedDisk(ForgetfulDisk):
+    """Keeps a copy of what is written when a sync begins: what a killed process leaves."""
+
+    def __init__(self, ledger: Path, copies: Path) -> None:
+        super().__init__()
+        self._ledger, self._copies = ledger, copies
+        self.crashes = False
+
+    def syncing(self, suffix: str) -> None:
+        if self.crashes and suffix == ".db-wal":
+            self.crashes = False
+            for file in self._ledger.glob("ledger.db*"):
+                shutil.copy(file, self._copies)
+            self.synced_before = dict(self.files)
+
+
+def test_what_a_killed_worker_had_written_is_synced_before_anybody_is_told(tmp_path: Path) -> None:
+    """The next worker finds the order and has nothing to write; still its answer waits for a sync.
+
+    The worker is killed after it wrote the order and before the sync; then the plug is pulled.
+    """
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    wanted = purchase(2)
+    disk = CrashedDisk(first, second)
+    with mounted(disk), open_counter(first) as counter:
+        disk.crashes = True
+        counter.settle(wanted)
+
+    (second / "ledger.db-shm").unlink()  # it goes with the last process
+    after = ForgetfulDisk()
+    after.files = disk.synced_before
+    with mounted(after), open_counter(second, after.answering) as counter:
+        (sold,) = counter.settle(wanted)
+    assert isinstance(sold, Sold)
+    assert sold.replayed
+    files = next(files for files, confirmed in after.moments if wanted.id in confirmed)
+    assert recovered(tmp_path / "third", files, [wanted.id]) == 1
 
 
 class FailingDisk(Disk):
