@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hmac
-import io
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Final
 
@@ -16,6 +13,7 @@ from service import wire
 from service.answers import NOT_STORED, SECURITY, Answer, answer
 from service.desk import Desk
 from service.keys import is_order_id, order_id, read_key
+from service.order_pages import read_page, write_csv
 from service.problems import Problem
 from service.views import to_rfc3339, view_event, view_order
 from workers.audit import audit
@@ -23,7 +21,6 @@ from workers.domain import (
     Cancelled,
     CancelOrder,
     Command,
-    Order,
     Outcome,
     Stored,
     Switch,
@@ -120,16 +117,15 @@ def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host
         if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
             file_name = f'attachment; filename="{event_id}-orders.csv"'
             return Response(
-                _csv(_all_orders(reader, event_id)),
+                write_csv(reader, event_id),
                 content_type="text/csv; charset=utf-8",
                 headers=[("Content-Disposition", file_name), NOT_STORED, *SECURITY],
             )
         after, limit = _number("after", 0), _number("limit", PAGE_DEFAULT)
         limit = min(max(limit, 1), PAGE_MAX)
-        orders = reader.orders(event_id, after, limit + 1)
+        orders, more = read_page(reader, event_id, after, limit)
         headers = [NOT_STORED]
-        if len(orders) > limit:
-            orders.pop()
+        if more:
             following = f"/events/{event_id}/orders?after={orders[-1].entry}&limit={limit}"
             headers.append(("Link", f'<{following}>; rel="next"'))
         return answer({"orders": [view_order(o) for o in orders]}, 200, *headers)
@@ -172,41 +168,3 @@ def _number(name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise wire.invalid(name, "a whole number, not negative")
     return int(text)
-
-
-def _all_orders(reader: LedgerReader, event_id: str) -> Iterator[list[Order]]:
-    after = 0
-    while page := reader.orders(event_id, after, PAGE_DEFAULT):
-        yield page
-        after = page[-1].entry
-        gevent.sleep(0)  # a long export lets everybody else pass
-
-
-def _csv(pages: Iterator[list[Order]]) -> Iterator[str]:
-    columns = ["id", "status", "sold_at", "buyer", "ticket_type", "number", "code"]
-    yield _csv_lines([columns])
-    for page in pages:
-        yield _csv_lines(
-            [
-                order.id,
-                order.status,
-                order.sold_at,
-                _plain(order.buyer or ""),
-                t.ticket_type,
-                str(t.number),
-                t.code,
-            ]
-            for order in map(view_order, page)
-            for t in order.tickets
-        )
-
-
-def _csv_lines(rows: Any) -> str:
-    lines = io.StringIO()
-    csv.writer(lines).writerows(rows)
-    return lines.getvalue()
-
-
-def _plain(text: str) -> str:
-    """Keep a spreadsheet from taking what a buyer wrote for a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

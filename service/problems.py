@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+import msgspec
 from flask import Blueprint, Flask, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from service.answers import Answer, answer, page
-from workers.errors import Overloaded, Unavailable
+from workers.errors import LedgerDamaged, Overloaded, Unavailable
 
+MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1  # a restart of workers takes less; more would leave stock unsold
 
 
@@ -99,6 +101,15 @@ KINDS: Final[dict[str, Kind]] = {
     "too-large": Kind(
         413, "Body too large", "The body is larger than 64 KiB.", "Send a smaller one."
     ),
+    "address-too-long": Kind(
+        414, "Address too long", "The request line is longer than 4 KB.", "Shorten it."
+    ),
+    "headers-too-large": Kind(
+        431,
+        "Headers too large",
+        "A header field is larger than 8 KB, or there are more than 64.",
+        "Send fewer or smaller ones.",
+    ),
     "unsupported-media-type": Kind(
         415,
         "Unsupported media type",
@@ -154,19 +165,27 @@ class Problem(Exception):
 
     def response(self) -> Answer:
         """Return the problem document (application/problem+json)."""
-        kind = KINDS[self.slug]
-        document = {
-            "type": f"/problems/{self.slug}",
+        body = document(self.slug, self.detail, request.path, **self.members)
+        status = KINDS[self.slug].status
+        headers = list(self.headers.items())
+        if status == 503 or self.slug == "not-settled":
+            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+        return answer(body, status, *headers, media_type=MEDIA_TYPE)
+
+
+def document(slug: str, detail: str, path: str, **members: Any) -> bytes:
+    """Return a problem document, encoded; `path` is what was asked for."""
+    kind = KINDS[slug]
+    return msgspec.json.encode(
+        {
+            "type": f"/problems/{slug}",
             "title": kind.title,
             "status": kind.status,
-            "detail": self.detail,
-            "instance": quote(request.path, safe=_IN_A_PATH),
-            **self.members,
+            "detail": detail,
+            "instance": quote(path, safe=_IN_A_PATH),
+            **members,
         }
-        headers = list(self.headers.items())
-        if kind.status == 503 or self.slug == "not-settled":
-            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
-        return answer(document, kind.status, *headers, media_type="application/problem+json")
+    )
 
 
 def install(app: Flask) -> None:
@@ -195,6 +214,11 @@ def install(app: Flask) -> None:
     def on_unavailable(fault: Unavailable) -> Answer:
         app.logger.error("%s", fault)
         return Problem("unavailable", "The ledger cannot be read just now.").response()
+
+    @app.errorhandler(LedgerDamaged)
+    def on_damage(fault: LedgerDamaged) -> Answer:
+        app.logger.critical("%s", fault)
+        return Problem("internal-error", "The ledger is damaged.").response()
 
     @app.errorhandler(HTTPException)
     def on_http_error(error: HTTPException) -> Answer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -18,12 +19,18 @@ import gevent
 from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
+from service.problems import KINDS, MEDIA_TYPE, document
 from workers.handoffs.courier import Courier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
+
+
+_SLUGS: Final = {LimitRequestHeaders: "headers-too-large", LimitRequestLine: "address-too-long"}
 
 
 class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -62,6 +69,21 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer one connection's requests, until it or we hang up."""
         gevent.getcurrent().client = client  # for `timeout_ctx`, which is not told
         super().handle(listener, client, addr)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Tell what is no HTTP that it is none, in the words that every other error has."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("no request from %s: %s", addr[0] if addr else "a socket", exc)
+        slug = _SLUGS.get(type(exc), "malformed-request")
+        body = document(slug, f"This is not a request: {exc}", "")
+        head = (
+            f"HTTP/1.1 {KINDS[slug].status} {KINDS[slug].title}\r\nConnection: close\r\n"
+            f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with suppress(OSError):
+            write_nonblock(client, head.encode() + body)
 
     def timeout_ctx(self) -> _Waiting:
         """Return what surrounds the wait for a connection's next request."""

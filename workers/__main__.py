@@ -9,7 +9,7 @@ import shlex
 import sys
 
 from workers.errors import BadSetting, BootFailed
-from workers.settings import read_settings
+from workers.settings import read_settings, unknown_names
 
 
 def main() -> int:
@@ -23,6 +23,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s soldout: %(message)s")
     try:
         settings = read_settings(os.environ)
+        for name in unknown_names(os.environ):
+            logging.warning("%s is no setting: is it misspelled?", name)
         from workers.supervisor import serve  # noqa: PLC0415 - a wrong setting is told before much is loaded
 
         serve(settings, arguments.web, arguments.when_ready)

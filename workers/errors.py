@@ -3,6 +3,7 @@
 SoldoutError
 ├── BadSetting         a setting has a wrong value; the service does not start
 ├── BootFailed         a process cannot do its work at all; respawning it would not help
+│   └── LedgerDamaged  what the ledger holds cannot be read; a backup has to be restored
 ├── Overloaded         too much is under way already; try again in a moment
 ├── Unavailable        nobody can be reached who could settle it; the same key is safe to send again
 │   └── LedgerFault    the ledger could not be read or written; the batch is not settled
@@ -21,6 +22,10 @@ class BadSetting(SoldoutError):
 
 class BootFailed(SoldoutError):
     """A process cannot do its work at all; respawning it would not help."""
+
+
+class LedgerDamaged(BootFailed):
+    """What the ledger holds cannot be read; a backup has to be restored."""
 
 
 class Overloaded(SoldoutError):

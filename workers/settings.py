@@ -99,6 +99,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def unknown_names(environ: Mapping[str, str]) -> list[str]:
+    """Return SOLDOUT_ variables that no program of ours reads: most likely misspelled."""
+    known = {PREFIX + name.upper() for name in Settings.__struct_fields__} | {f"{PREFIX}URL"}
+    ours = [name for name in environ if name.startswith(PREFIX)]
+    return sorted(n for n in ours if n not in known and not n.startswith(f"{PREFIX}LOADTEST_"))
+
+
 def _check(settings: Settings) -> None:
     if not 1 <= settings.address[1] <= 65_535:
         raise BadSetting(f"{PREFIX}BIND={settings.bind!r}: a port is from 1 to 65535")

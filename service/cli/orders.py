@@ -67,6 +67,8 @@ def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> No
     except KeyboardInterrupt:
         raise click.ClickException(f"interrupted; {again}") from None
     asking.show(order, order_lines(order))
+    if order.status == "cancelled":
+        raise click.ClickException("this purchase was made and cancelled; a new key buys anew")
 
 
 def _how_to_ask_again(url: str, event: str, wish: Mapping[str, Any]) -> str:

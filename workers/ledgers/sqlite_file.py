@@ -18,7 +18,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import apsw
 
-from workers.errors import BootFailed, Inconsistent, LedgerFault
+from workers.errors import BootFailed, Inconsistent, LedgerDamaged, LedgerFault
 
 APPLICATION_ID: Final = 0x50_1D_00_07  # tells this file from any other SQLite database
 SCHEMA_VERSION: Final = 1
@@ -37,6 +37,8 @@ def reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise LedgerDamaged(f"the ledger is damaged, restore a backup: {error}") from error
         except apsw.ConstraintError as error:
             raise Inconsistent(f"the ledger refused a row: {error}") from error
         except apsw.Error as error:
