@@ -13,7 +13,7 @@ import socket
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.hub import get_hub
@@ -23,8 +23,8 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
-from service.problems import KINDS, MEDIA_TYPE, document
-from workers.handoffs.courier import Courier
+if TYPE_CHECKING:
+    from workers.handoffs.courier import Courier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
@@ -72,6 +72,9 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Tell what is no HTTP that it is none, in the words that every other error has."""
+        # Not before gevent has patched what Flask imports: the arbiter imports this file, too.
+        from service.problems import KINDS, MEDIA_TYPE, document  # noqa: PLC0415
+
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
