@@ -308,6 +308,15 @@ class HandoffContract:
         staying.answer(taken)
         assert [r.wait(PATIENCE_SECONDS) for r in receipts] == [told(c) for c in taken]
 
+    def test_what_was_sent_before_goes_again_before_what_came_later(self, ends: Ends) -> None:
+        leaving, courier = ends.worker(1), ends.courier(1, 2)
+        first = [courier.hand_over(wish(number)) for number in range(3)]
+        leaving.gather(3)
+        later = [courier.hand_over(wish(number)) for number in range(3, 6)]
+        leaving.close()
+        staying = ends.worker(2)
+        assert staying.gather(6) == [receipt.command for receipt in first + later]
+
     def test_what_waits_at_a_worker_that_leaves_goes_to_another(self, ends: Ends) -> None:
         leaving, staying = ends.worker(1), ends.worker(2)
         couriers = [ends.courier(1, 2) for _ in range(3)]

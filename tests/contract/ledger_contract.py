@@ -446,6 +446,14 @@ class LedgerContract:
         outcomes = books.write(buy(1, buyer="ann"), buy(2, event="opera", buyer="ann"))
         assert kinds(outcomes) == [Sold, Sold]
 
+    def test_a_limit_that_is_set_later_counts_its_own_event_only(self, books: Books) -> None:
+        opera = PutEvent(IN_TIME, "opera", "Opera", [TicketType("stalls", 9)])
+        books.write(opera, buy(1, 1, buyer="ann"), buy(2, 5, event="opera", buyer="ann"))
+        books.write(put(gala(10), max_per_buyer=2))
+        outcomes = books.write(buy(3, 2, buyer="ann"), buy(4, 1, buyer="ann"))
+        assert outcomes[0] == BuyerLimit(max_per_buyer=2, bought=1)
+        assert isinstance(outcomes[1], Sold)
+
     def test_a_limit_that_was_refused_counts_for_nobody(self, books: Books) -> None:
         books.write(buy(1, 5, buyer="ann"))
         books.write(put(gala(2), max_per_buyer=1), buy(2, 2, buyer="ann"))
