@@ -52,12 +52,12 @@ def check_what_is_to_be_written(settlement: Settlement) -> None:
 def test_every_outcome_and_all_stock_are_those_of_the_naive_sale() -> None:
     run_state_machine_as_test(
         seed(SEED)(SaleInMemory),
-        settings=settings(SETTINGS, max_examples=40, stateful_step_count=20),
+        settings=settings(SETTINGS, max_examples=80, stateful_step_count=25),
     )
 
 
 @seed(SEED)
-@settings(SETTINGS, max_examples=40)
+@settings(SETTINGS, max_examples=60)
 @given(st.lists(batches, min_size=1, max_size=5))
 def test_it_makes_no_difference_how_commands_are_gathered(gathered: list[list[Command]]) -> None:
     commands: list[Command] = [on_sale("gala"), on_sale("opera")]
