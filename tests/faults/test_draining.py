@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import put
 from tests.faults.crowd import (
+    PLENTY,
     Crowd,
     Fate,
     Line,
@@ -87,18 +89,19 @@ def test_leaving_answers_also_those_who_think_between_two_purchases(
 @pytest.mark.long  # the same a dozen times over
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("think_seconds", [0, 1.0])
-def test_leaving_at_any_moment_answers_everybody(
-    service: Soldout, stadium: str, think_seconds: float
-) -> None:
+def test_leaving_at_any_moment_answers_everybody(service: Soldout, think_seconds: float) -> None:
     for _ in range(ROUNDS):
-        with crowding(service, stadium, lines=128, think_seconds=think_seconds) as crowd:
+        stadium = put(service, "stadium", PLENTY)
+        with crowding(service, stadium, lines=256, think_seconds=think_seconds) as crowd:
             leave_and_come_back(service, crowd, terminate)
 
 
 def leave_and_come_back(service: Soldout, crowd: Crowd, leave: Callable[[Soldout], int]) -> None:
     family = [pid for pids in service.family().values() for pid in pids]
+    before = len(service.log())
     assert leave(service) == 0
     assert not any(map(alive, family))
+    assert "ended with status" not in service.log()[before:]  # each left when it was its turn
     crowd.abandon()
     check_everybody_was_answered(crowd)
     service.start()
