@@ -8,6 +8,7 @@ class TestMyLedger(LedgerContract):
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import pytest
@@ -338,6 +339,23 @@ class LedgerContract:
         books.write(put(gala(99)))
         listed = [event.id for event in books.reader.events()]
         assert listed == ["gala", "opera", "ballet", "zirkus"]
+
+    def test_all_events_are_read_as_they_stood_at_one_moment(self, books: Books) -> None:
+        """Each batch sells one ticket of either event: no reader ever sees but one of them sold."""
+        opera = PutEvent(IN_TIME, "opera", "Opera", [TicketType("stalls", 200)])
+        books.write(put(gala(200)), opera)
+
+        def sell() -> None:
+            for key in range(100):
+                books.write(buy(key), buy(1_000 + key, event="opera"))
+
+        with ThreadPoolExecutor(1) as thread:
+            selling = thread.submit(sell)
+            while not selling.done():
+                sold = [event.ticket_types[0].sold for event in books.reader.events()]
+                assert sold[0] == sold[1]
+            selling.result()
+        assert books.sold() == 100
 
     def test_what_is_not_there_is_not_found(self, books: Books) -> None:
         assert books.reader.event("opera") is None
