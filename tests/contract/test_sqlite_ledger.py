@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.contract.ledger_contract import Books, LedgerContract, kinds
 from tests.unit.builders import buy, cancel, gala, order_id, put, switch
 from workers.domain import Sold
-from workers.errors import BootFailed, Inconsistent, LedgerFault
+from workers.errors import BootFailed, Inconsistent, LedgerDamaged, LedgerFault
 from workers.ledgers import sqlite_file
 from workers.ledgers.sqlite import SqliteLedger
 from workers.ledgers.sqlite_reader import SqliteReader
@@ -290,6 +290,22 @@ def test_a_ledger_that_was_cut_off_is_refused(
     books.close()
     path.write_bytes(path.read_bytes()[:kept])
     refusal(open_file, path)
+
+
+def test_a_ledger_whose_pages_were_overwritten_is_told_damaged_and_sells_nothing(
+    books: Books, path: Path
+) -> None:
+    books.close()
+    data = path.read_bytes()
+    sound = 2 * 4_096  # the schema, and which ledger it is
+    path.write_bytes(data[:sound] + b"\xff" * (len(data) - sound))
+    ledger, reader = SqliteLedger(path), SqliteReader(path)
+    with pytest.raises(LedgerDamaged, match="restore a backup"):
+        ledger.load([buy(1)])
+    with pytest.raises(LedgerDamaged):
+        reader.events()
+    ledger.close()
+    reader.close()
 
 
 @both_ends
