@@ -38,11 +38,11 @@ numbers = st.one_of(
     st.integers(-2, 5), st.sampled_from([2**31, 2**63, 2**64, 10**400, -(2**63)]), st.floats()
 )
 values = st.recursive(
-    st.one_of(st.none(), st.booleans(), numbers, words, st.text(max_size=300)),
+    st.one_of(st.none(), st.booleans(), numbers, words, st.text(max_size=60)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=9), inner, max_size=4)
     ),
-    max_leaves=8,
+    max_leaves=5,
 )
 buy_fields = ("event", "quantity", "ticket_type", "items", "buyer", "color")
 put_fields = ("name", "capacity", "ticket_types", "opens_at", "closes_at", "max_per_order")
@@ -53,12 +53,12 @@ def bodies(fields: tuple[str, ...], good: dict[str, Any]) -> st.SearchStrategy[b
     bent = st.dictionaries(st.sampled_from(fields), values, max_size=3).map(lambda b: good | b)
     encoded = st.one_of(bent, values).map(lambda value: json.dumps(value).encode())
     cut = st.tuples(encoded, st.integers(0, 60)).map(lambda pair: pair[0][: -pair[1] or None])
-    return st.one_of(st.just(json.dumps(good).encode()), encoded, cut, st.binary(max_size=500))
+    return st.one_of(st.just(json.dumps(good).encode()), encoded, cut, st.binary(max_size=100))
 
 
 def headers(**likely: list[str]) -> st.SearchStrategy[dict[str, str]]:
     """JSON as a rule; else likely values, and now and then any that a header can hold."""
-    latin = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=300)
+    latin = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=80)
     noise = {
         name: st.integers(0, 9).flatmap(lambda n, g=good: st.sampled_from(g) if n else latin)  # type: ignore[misc]
         for name, good in likely.items()
