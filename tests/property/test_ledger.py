@@ -105,5 +105,5 @@ class SaleOnDisk(Sale):
 def test_a_ledger_on_disk_agrees_with_the_naive_sale_through_every_crash() -> None:
     run_state_machine_as_test(
         seed(SEED)(SaleOnDisk),
-        settings=settings(SETTINGS, max_examples=40, stateful_step_count=20),
+        settings=settings(SETTINGS, max_examples=30, stateful_step_count=20),
     )

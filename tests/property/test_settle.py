@@ -52,7 +52,7 @@ def check_what_is_to_be_written(settlement: Settlement) -> None:
 def test_every_outcome_and_all_stock_are_those_of_the_naive_sale() -> None:
     run_state_machine_as_test(
         seed(SEED)(SaleInMemory),
-        settings=settings(SETTINGS, max_examples=80, stateful_step_count=25),
+        settings=settings(SETTINGS, max_examples=60, stateful_step_count=25),
     )
 
 
