@@ -160,7 +160,7 @@ def test_what_is_not_on_sale_says_why_and_when(
 def test_the_sale_opens_and_closes_by_itself(
     visitor: Visitor, soldout: Soldout, event: str
 ) -> None:
-    """To the millisecond, by the service's clock: nobody is early or late, nobody has to open it."""
+    """To the millisecond, by the service's clock: nobody is early, and nobody has to open it."""
     opens_at = datetime.now(UTC) + timedelta(seconds=0.5)
     closes_at = opens_at + timedelta(seconds=0.5)
     times = {"opens_at": opens_at.isoformat(), "closes_at": closes_at.isoformat()}

@@ -79,6 +79,21 @@ def test_a_worker_may_be_killed_wherever_it_is(
     wait_until(lambda: len(service.family()["worker"]) == 2, 2, "another one in its place")
 
 
+@pytest.mark.long
+def test_fifty_workers_may_be_killed_with_the_lock_in_their_hands(
+    service: Soldout, stadium: str
+) -> None:
+    """Wherever in its batch each of them is: before it reads, while it writes, before it syncs."""
+    with crowding(service, stadium) as crowd:
+        for _ in range(50):
+            os.kill(stopped_in(service, Phase.HOLDING), signal.SIGKILL)
+            sold = crowd.sold()
+            until(lambda sold=sold: crowd.sold() > sold + 20, "others go on")  # type: ignore[misc]
+        crowd.stop()
+    check_nobody_met_more_than_a_delay(crowd)
+    check_sold_exactly(service, crowd.wishes)
+
+
 def test_all_workers_may_be_killed_at_once(service: Soldout, stadium: str) -> None:
     with crowding(service, stadium) as crowd:
         for _ in range(3):
