@@ -62,8 +62,8 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _unsettled(self) -> int:
         """Count what was handed over and is not settled yet, though nobody may wait for it."""
-        courier: Courier = self.wsgi.extensions["courier"]
-        return courier.in_flight
+        courier: Courier | None = self.wsgi.extensions.get("courier")
+        return courier.in_flight if courier else 0  # the benchmark's empty view has none
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer one connection's requests, until it or we hang up."""
