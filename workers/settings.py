@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from workers.errors import BadSetting
+from workers.redis_url import RedisUrl, mask, parse
 
 PREFIX = "SOLDOUT_"
 HASHED_KEY_PREFIX = "sha256:"
@@ -32,7 +33,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "127.0.0.1:8000"
     )
     data_dir: str = "./data"
-    lock: Literal["process"] = "process"
+    lock: Literal["process", "redis"] = "process"
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_password_file: str | None = None
+    redis_replicas: Annotated[int, Meta(ge=0, le=10)] = 0  # which have a sale before its answer
+    redis_durability: Literal["strict", "relaxed"] = "strict"
+    lock_ttl_ms: Annotated[int, Meta(ge=100, le=60_000)] = 2_000
+    shards: Small | None = None  # of a new ledger; an existing one knows how many it has
     workers: Small = 2
     web_processes: Small = 2
     admin_key: str | None = None
@@ -67,6 +74,23 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     @property
+    def redis_shown(self) -> str:
+        """Which Redis it is, for people to read: no password in it."""
+        return mask(self.redis_url)
+
+    def redis_parsed(self) -> RedisUrl:
+        """Return the parts of the Redis URL, the password of its file included.
+
+        Raises BadSetting if the file cannot be read.
+        """
+        parsed = parse(self.redis_url)
+        if self.redis_password_file is None:
+            return parsed
+        return msgspec.structs.replace(
+            parsed, password=_read_redis_password(Path(self.redis_password_file))
+        )
+
+    @property
     def connections_max(self) -> int:
         """Connections of one web process: who is told "overloaded" or only looks needs one too."""
         return 2 * self.max_in_flight + 1_000
@@ -92,11 +116,17 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             reason = str(error).partition(" - at ")[0]
             if name == "bind":
                 reason = "not like 127.0.0.1:8000"
-            shown = "(not shown)" if name == "admin_key" else repr(value)
-            raise BadSetting(f"{PREFIX}{name.upper()}={shown}: {reason}") from None
+            raise BadSetting(f"{PREFIX}{name.upper()}={_shown(name, value)}: {reason}") from None
     settings = msgspec.convert(values, Settings, strict=False)
     _check(settings)
     return settings
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a value as an error line may show it."""
+    if name == "admin_key":
+        return "(not shown)"
+    return mask(value) if name == "redis_url" else repr(value)
 
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
@@ -116,6 +146,24 @@ def _check(settings: Settings) -> None:
         )
     if settings.admin_key is not None:
         check_admin_keys([settings.admin_key.strip()], f"{PREFIX}ADMIN_KEY")
+    try:
+        password = parse(settings.redis_url).password
+    except ValueError as error:
+        shown = _shown("redis_url", settings.redis_url)
+        raise BadSetting(f"{PREFIX}REDIS_URL={shown}: {error}") from None
+    if password is not None and settings.redis_password_file is not None:
+        raise BadSetting(f"{PREFIX}REDIS_PASSWORD_FILE: {PREFIX}REDIS_URL holds a password already")
+
+
+def _read_redis_password(path: Path) -> str:
+    try:
+        password = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise BadSetting(f"{PREFIX}REDIS_PASSWORD_FILE={str(path)!r}: {reason}") from None
+    if not password:
+        raise BadSetting(f"{PREFIX}REDIS_PASSWORD_FILE={str(path)!r}: no password in it")
+    return password
 
 
 def read_admin_keys(settings: Settings) -> list[str]:

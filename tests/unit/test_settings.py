@@ -30,6 +30,12 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         bind="127.0.0.1:8000",
         data_dir="./data",
         lock="process",
+        redis_url="redis://127.0.0.1:6379/0",
+        redis_password_file=None,
+        redis_replicas=0,
+        redis_durability="strict",
+        lock_ttl_ms=2_000,
+        shards=None,
         workers=2,
         web_processes=2,
         wait_seconds=5,
@@ -44,7 +50,13 @@ def test_every_setting_is_read_from_its_variable() -> None:
     wanted = {
         "bind": "[::1]:80",
         "data_dir": "elsewhere",
-        "lock": "process",
+        "lock": "redis",
+        "redis_url": "rediss://redis.example.com/3?ssl_cert_reqs=required",
+        "redis_password_file": "secrets/redis",
+        "redis_replicas": "1",
+        "redis_durability": "relaxed",
+        "lock_ttl_ms": "500",
+        "shards": "8",
         "workers": "4",
         "web_processes": "8",
         "admin_key": KEY,
@@ -85,7 +97,11 @@ def test_an_address_is_a_host_and_a_port(bind: str, address: tuple[str, int]) ->
 WRONG = {
     "BIND": ["8000", ":8000", "localhost", "localhost:", "localhost:http", "a b:80", "::1:80"],
     "BIND ": ["x:0", "x:65536", "x:100000", "x:-1", "http://x:80", "x:80\n", "x:٨٠"],
-    "LOCK": ["none", "Process", " process"],
+    "LOCK": ["none", "Process", " process", "redis://127.0.0.1"],
+    "REDIS_REPLICAS": ["-1", "11", "all"],
+    "REDIS_DURABILITY": ["none", "Strict"],
+    "LOCK_TTL_MS": ["99", "60001", "2s"],
+    "SHARDS": ["0", "65", "many"],
     "WORKERS": ["0", "65", "-1", "two", "1.5", "1_0", " 2", "0x2", "nan", "9" * 40],
     "WEB_PROCESSES": ["0", "65", "two"],
     "WAIT_SECONDS": ["0", "0.09", "601", "-5", "soon", "5s", "nan", "inf", "1e9"],
@@ -123,6 +139,142 @@ def test_nobody_waits_longer_than_a_purchase_can_be_settled() -> None:
     assert line == "SOLDOUT_WAIT_SECONDS=31: longer than SOLDOUT_DEADLINE_SECONDS=30"
     line = told({"SOLDOUT_DEADLINE_SECONDS": "4.5"})
     assert line == "SOLDOUT_WAIT_SECONDS=5: longer than SOLDOUT_DEADLINE_SECONDS=4.5"
+
+
+# --- Redis ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "addresses", "db"),
+    [
+        ("redis://localhost", "server", [("localhost", 6379)], 0),
+        ("redis://10.0.0.1:7000/3", "server", [("10.0.0.1", 7000)], 3),
+        ("rediss://[::1]", "server", [("::1", 6379)], 0),
+        ("redis+sentinel://a,b:26380/tickets", "sentinel", [("a", 26379), ("b", 26380)], 0),
+        ("redis+sentinel://a/tickets/2", "sentinel", [("a", 26379)], 2),
+        ("redis+cluster://a:7001,b:7002", "cluster", [("a", 7001), ("b", 7002)], 0),
+        ("unix:///run/redis.sock?db=4", "socket", [], 4),
+    ],
+)
+def test_redis_is_named_by_a_url(
+    url: str, kind: str, addresses: list[tuple[str, int]], db: int
+) -> None:
+    parsed = read_settings({"SOLDOUT_REDIS_URL": url}).redis_parsed()
+    assert (parsed.kind, parsed.addresses, parsed.db) == (kind, addresses, db)
+    assert parsed.master == ("tickets" if kind == "sentinel" else "")
+    assert parsed.path == ("/run/redis.sock" if kind == "socket" else "")
+    assert parsed.tls == url.startswith("rediss")
+
+
+def test_credentials_and_tls_stand_in_the_url() -> None:
+    url = "redis+cluster://ann:p%40ss%2F@h?ssl_ca_certs=%2Fca.pem&ssl_cert_reqs=none"
+    parsed = read_settings({"SOLDOUT_REDIS_URL": url}).redis_parsed()
+    assert (parsed.username, parsed.password) == ("ann", "p@ss/")
+    assert parsed.tls
+    assert parsed.tls_options == {"ssl_ca_certs": "/ca.pem", "ssl_cert_reqs": "none"}
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("localhost:6379", "not like redis://127.0.0.1:6379/0"),
+        ("http://localhost", "not like redis://127.0.0.1:6379/0"),
+        ("redis://h/0\n", "not like redis://127.0.0.1:6379/0"),
+        ("redis://", "a host is missing"),
+        ("redis://h:0", "a port is from 1 to 65535"),
+        ("redis://h:65536", "a port is from 1 to 65535"),
+        ("redis://h/tickets", "the number of a database is missing or wrong"),
+        ("redis://h/0/1", "its path is the number of a database"),
+        ("redis://h?db=1", "the database is the last part of the path"),
+        ("redis://a,b", "several hosts are for redis+sentinel:// and redis+cluster://"),
+        ("redis://h?ssl_ca_certs=x", "options of TLS are for rediss://"),
+        ("rediss://h?ssl_cert_reqs=maybe", "ssl_cert_reqs is required, optional or none"),
+        ("rediss://h?timeout=1", "its options are ssl_ca_certs, "),
+        ("redis+sentinel://h", "its path is /master or /master/db"),
+        ("redis+sentinel:///tickets", "a host is missing"),
+        ("redis+cluster://h/1", "a cluster has database 0 only"),
+        ("unix://h/run/redis.sock", "a path and no host"),
+        ("unix://", "the socket's path is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_redis_url_is_told(url: str, reason: str) -> None:
+    line = told({"SOLDOUT_REDIS_URL": url})
+    assert line.startswith("SOLDOUT_REDIS_URL=")
+    assert f": {reason}" in line
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"redis://:{SECRET}@h:1/0", "redis://:***@h:1/0"),
+        (f"rediss://ann:{SECRET}@h/0?ssl_cert_reqs=none", "rediss://ann:***@h/0"),
+        (f"redis+sentinel://:{SECRET}@a,b:1/m/0", "redis+sentinel://:***@a,b:1/m/0"),
+        (f"unix://:{SECRET}@/run/redis.sock", "unix://:***@/run/redis.sock"),
+        (f"redis://{SECRET}@h", "redis://***@h"),
+    ],
+)
+def test_a_redis_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert read_settings({"SOLDOUT_REDIS_URL": url}).redis_shown == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://:{SECRET}@h/x",
+        f"redis://:{SECRET}@h:99999",
+        f"redis://:{SECRET}",
+        f"redis://h:{SECRET}",
+        f"redis://:a@{SECRET}@h",
+        f"redis://:a/{SECRET}@h",
+        f"redis://:a?{SECRET}@h",
+        f"redis://:a#{SECRET}@h",
+        f"redis://:a {SECRET}@h",
+        f"redis://h?password={SECRET}",
+        f"rediss://h?{SECRET}",
+        f":{SECRET}@h",
+        f"http://ann:{SECRET}@h",
+    ],
+)
+def test_a_redis_password_is_never_shown_not_even_in_a_wrong_url(url: str) -> None:
+    assert SECRET not in told({"SOLDOUT_REDIS_URL": url})
+
+
+def test_a_redis_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(f"{SECRET}\n")
+    settings = read_settings(
+        {
+            "SOLDOUT_REDIS_URL": "redis://ann@h",
+            "SOLDOUT_REDIS_PASSWORD_FILE": str(tmp_path / "password"),
+        }
+    )
+    parsed = settings.redis_parsed()
+    assert (parsed.username, parsed.password) == ("ann", SECRET)
+
+
+def test_two_redis_passwords_are_one_too_many() -> None:
+    line = told(
+        {"SOLDOUT_REDIS_URL": f"redis://:{SECRET}@h", "SOLDOUT_REDIS_PASSWORD_FILE": "password"}
+    )
+    assert line == "SOLDOUT_REDIS_PASSWORD_FILE: SOLDOUT_REDIS_URL holds a password already"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), (b" \n", "no password in it"), (b"\xff", "it is no text")],
+)
+def test_a_redis_password_file_without_one_is_told(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_bytes(content)
+    settings = read_settings({"SOLDOUT_REDIS_PASSWORD_FILE": str(path)})
+    with pytest.raises(BadSetting, match=reason) as caught:
+        settings.redis_parsed()
+    assert str(caught.value).startswith(f"SOLDOUT_REDIS_PASSWORD_FILE='{path}': ")
 
 
 # --- the administration's key ---------------------------------------------------------------------
