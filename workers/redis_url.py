@@ -3,10 +3,10 @@
     redis://user:password@host:6379/0                 rediss:// is the same over TLS
     unix:///run/redis.sock?db=0
     redis+sentinel://host:26379,host:26379/master/0
-    redis+cluster://host:7001,host:7002
+    redis+cluster://host:7001,host:7002               rediss+… are the same over TLS
 
-Options of TLS stand in the query (ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs); with a
-Sentinel or a Cluster they switch it on. What is wrong is a ValueError, whose text has no secret.
+Options of TLS stand in the query: ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs. What is
+wrong is a ValueError, whose text has no secret.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ KINDS: Final[dict[str, Kind]] = {
     "rediss": "server",
     "unix": "socket",
     "redis+sentinel": "sentinel",
+    "rediss+sentinel": "sentinel",
     "redis+cluster": "cluster",
+    "rediss+cluster": "cluster",
 }
 
 _HOST = r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
 _ADDRESS = re.compile(r"(?P<host>[\w.-]+|\[.*\])(?::(?P<port>[0-9]+))?")
 _URL = re.compile(
-    r"(?P<scheme>redis|rediss|unix|redis\+sentinel|redis\+cluster)://"
+    r"(?P<scheme>unix|rediss?(?:\+sentinel|\+cluster)?)://"
     r"(?:(?P<username>[^@/?#:\s]*)(?P<secret>:(?P<password>[^@/?#\s]*))?@)?"
     rf"(?P<hosts>(?:{_HOST}(?:,{_HOST})*)?)(?P<path>(?:/[^@?#:\s]*)?)(?:\?(?P<query>[^@#\s]*))?",
     re.ASCII,
@@ -79,7 +81,7 @@ def parse(url: str) -> RedisUrl:
     path, master, db = _place(kind, unquote(found["path"]), options.pop("db", None))
     if (kind == "socket") == bool(found["hosts"]):
         raise ValueError("a path and no host" if kind == "socket" else "a host is missing")
-    tls = found["scheme"] == "rediss" or (kind in {"sentinel", "cluster"} and bool(options))
+    tls = found["scheme"].startswith("rediss")
     _check_tls(options, tls)
     return RedisUrl(
         kind=kind,
@@ -136,6 +138,6 @@ def _check_tls(options: dict[str, str], tls: bool) -> None:
     if options.keys() - TLS_OPTIONS:
         raise ValueError(f"its options are {', '.join(sorted(TLS_OPTIONS))} and nothing else")
     if options and not tls:
-        raise ValueError("options of TLS are for rediss://")
+        raise ValueError("options of TLS are for rediss")
     if options.get("ssl_cert_reqs", "required") not in CERT_REQS:
         raise ValueError("ssl_cert_reqs is required, optional or none")

@@ -152,6 +152,7 @@ def test_nobody_waits_longer_than_a_purchase_can_be_settled() -> None:
         ("rediss://[::1]", "server", [("::1", 6379)], 0),
         ("redis+sentinel://a,b:26380/tickets", "sentinel", [("a", 26379), ("b", 26380)], 0),
         ("redis+sentinel://a/tickets/2", "sentinel", [("a", 26379)], 2),
+        ("rediss+sentinel://a/tickets/2", "sentinel", [("a", 26379)], 2),
         ("redis+cluster://a:7001,b:7002", "cluster", [("a", 7001), ("b", 7002)], 0),
         ("unix:///run/redis.sock?db=4", "socket", [], 4),
     ],
@@ -167,7 +168,7 @@ def test_redis_is_named_by_a_url(
 
 
 def test_credentials_and_tls_stand_in_the_url() -> None:
-    url = "redis+cluster://ann:p%40ss%2F@h?ssl_ca_certs=%2Fca.pem&ssl_cert_reqs=none"
+    url = "rediss+cluster://ann:p%40ss%2F@h?ssl_ca_certs=%2Fca.pem&ssl_cert_reqs=none"
     parsed = read_settings({"SOLDOUT_REDIS_URL": url}).redis_parsed()
     assert (parsed.username, parsed.password) == ("ann", "p@ss/")
     assert parsed.tls
@@ -187,7 +188,7 @@ def test_credentials_and_tls_stand_in_the_url() -> None:
         ("redis://h/0/1", "its path is the number of a database"),
         ("redis://h?db=1", "the database is the last part of the path"),
         ("redis://a,b", "several hosts are for redis+sentinel:// and redis+cluster://"),
-        ("redis://h?ssl_ca_certs=x", "options of TLS are for rediss://"),
+        ("redis://h?ssl_ca_certs=x", "options of TLS are for rediss"),
         ("rediss://h?ssl_cert_reqs=maybe", "ssl_cert_reqs is required, optional or none"),
         ("rediss://h?timeout=1", "its options are ssl_ca_certs, "),
         ("redis+sentinel://h", "its path is /master or /master/db"),
