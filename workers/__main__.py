@@ -1,4 +1,4 @@
-"""`python -m workers`: the supervisor of one host, as `soldout serve` starts it."""
+"""`python -m workers`: the supervisor of one host, as `serve`, `web` and `workers` start it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from workers.settings import read_settings, unknown_names
 def main() -> int:
     """Serve; return 0 after a drain, 2 for a wrong setting, 1 if the service cannot work."""
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
-    parser.add_argument(
-        "--web", type=shlex.split, required=True, help="command of the web's server"
-    )
+    parser.add_argument("--web", type=shlex.split, help="command of the web's server, to run it")
+    parser.add_argument("--no-pool", action="store_true", help="run the web without workers")
     parser.add_argument("--when-ready", type=shlex.split, help="command to run once, when it sells")
     arguments = parser.parse_args()
+    if arguments.no_pool and not arguments.web:
+        parser.error("--no-pool goes with --web")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s soldout: %(message)s")
     try:
         settings = read_settings(os.environ)
@@ -27,7 +28,12 @@ def main() -> int:
             logging.warning("%s is no setting: is it misspelled?", name)
         from workers.supervisor import serve  # noqa: PLC0415 - a wrong setting is told before much is loaded
 
-        serve(settings, arguments.web, arguments.when_ready)
+        serve(
+            settings,
+            pool=not arguments.no_pool,
+            web=arguments.web,
+            when_ready=arguments.when_ready,
+        )
     except BadSetting as error:
         print(f"soldout: {error}", file=sys.stderr)  # noqa: T201
         return 2

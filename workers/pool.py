@@ -1,8 +1,7 @@
-"""The pool: worker processes under one lock, and what to do when one of them dies or hangs.
+"""The pool: worker processes of one host, and what to do when one of them dies or hangs.
 
-A worker that dies holding the lock leaves it taken for ever. Then the whole generation ends and a
-new one starts with a new lock: SQLite has rolled back, the web sends its frames again, and a key
-sells once. One-for-all is simple, safe, and takes some tens of milliseconds.
+Whoever dies is started again. What the workers share, and whether a death leaves a lock taken, is
+the site's to know: `one_host` or `many_hosts`.
 """
 
 from __future__ import annotations
@@ -14,14 +13,10 @@ import signal
 import sys
 import time
 from multiprocessing.context import ForkProcess
-from typing import Final
+from typing import Final, Protocol
 
-from workers.domain import Now
-from workers.errors import BootFailed, LedgerFault
-from workers.handoffs.unix_socket import UnixInbox
-from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Hearts, Phase, Pulse, clock_ms, wall_ms
-from workers.ledgers.sqlite import SqliteLedger
-from workers.locks import HeldProcessLock, ProcessLock
+from workers.errors import BootFailed
+from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Hearts, Pulse, clock_ms
 from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import Settings
 from workers.worker import Worker
@@ -31,18 +26,38 @@ log = logging.getLogger(__name__)
 BOOT_FAILED: Final = 3  # exit status: respawning would not help
 BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while
 BOOT_DEATHS_MAX: Final = 5  # in a row without a worker becoming ready: it cannot work here
-OPEN_AGAIN_SECONDS: Final = 0.5  # a disk that is full is not freed in less
-LOCK_SECONDS: Final = 0.5  # a living holder gives the lock back within one batch
 DRAIN_SECONDS: Final = 10.0
+
+
+class Site(Protocol):
+    """What the workers of a pool share: ledger, hand-off and lock."""
+
+    def prepare(self) -> None:
+        """Look at it before anything starts. Raises Unavailable, BadSetting, BootFailed."""
+
+    def begin_generation(self) -> None:
+        """Make what a generation of workers inherits. Raises BadSetting."""
+
+    def boot(self, pulse: Pulse, heart: Heart) -> Worker:
+        """Put a worker together, in its own process, however long that takes. Raises BootFailed."""
+
+    def free_lock_of(self, dead: Pulse) -> bool:
+        """Free the lock of a worker that died; False if only a new generation can take it."""
+
+    def look(self, *, ready: bool) -> bool:
+        """Look, some times a second, at what they share; False if all must start again.
+
+        `ready`: whether every worker has booted. Raises BootFailed.
+        """
 
 
 class Pool:
     """Worker 1 … worker N of this host. Call `manage` often; it never blocks for long."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, site: Site) -> None:
+        self._workers = settings.workers
+        self._site = site
         self._hearts = Hearts(settings.run_path / "hearts", settings.workers, create=True)
-        self._lock = ProcessLock()
         self._processes: dict[int, ForkProcess] = {}
         self._managed_ms = clock_ms()
         self._boot_deaths = 0
@@ -56,18 +71,20 @@ class Pool:
     def ready(self) -> bool:
         """Whether every worker has booted."""
         pulses = self._hearts.pulses()
-        return len(pulses) == self._settings.workers and all(pulse.ready for pulse in pulses)
+        return len(pulses) == self._workers and all(pulse.ready for pulse in pulses)
 
     def start(self) -> None:
-        """Start a generation: a new lock, and every worker."""
-        self._lock = ProcessLock()
-        for worker in range(1, self._settings.workers + 1):
+        """Start a generation of workers."""
+        self._site.begin_generation()
+        for worker in range(1, self._workers + 1):
             self._spawn(worker)
 
     def manage(self) -> None:
         """Reap who died, murder who hangs, and start others in their place. Raises BootFailed."""
         self._reap()
         self._murder()
+        if not self._site.look(ready=self.ready):
+            self._start_again()
 
     def drain(self) -> None:
         """Let every worker finish what waits, and leave."""
@@ -88,7 +105,7 @@ class Pool:
     def _spawn(self, worker: int) -> None:
         self._hearts.start(worker, 0)
         process = mp.get_context("fork").Process(
-            target=_work, args=(worker, self._settings, self._hearts, self._lock, os.getpid())
+            target=_work, args=(worker, self._hearts, self._site, os.getpid())
         )
         process.start()
         self._processes[worker] = process
@@ -103,13 +120,16 @@ class Pool:
                 raise BootFailed(f"worker {worker} cannot start; the reason stands above")
             self._count_death(self._hearts.pulse(worker), status)
             log.warning("worker %d ended with status %s: started again", worker, status)
-        if any(self._took_the_lock(self._hearts.pulse(worker)) for worker in dead):
-            log.warning("it took the lock along: all workers start again under a new one")
-            self.kill()
-            self.start()
-        else:
+        if all(self._site.free_lock_of(self._hearts.pulse(worker)) for worker in dead):
             for worker in dead:
                 self._spawn(worker)
+        else:
+            log.warning("it took the lock along: all workers start again under a new one")
+            self._start_again()
+
+    def _start_again(self) -> None:
+        self.kill()
+        self.start()
 
     def _count_death(self, pulse: Pulse, status: int | None) -> None:
         """Give up on workers that die of themselves, again and again, before they are ready."""
@@ -117,20 +137,6 @@ class Pool:
         self._boot_deaths = 0 if pulse.ready or killed else self._boot_deaths + 1
         if self._boot_deaths > BOOT_DEATHS_MAX:
             raise BootFailed("the workers cannot start; the reason stands above")
-
-    def _took_the_lock(self, pulse: Pulse) -> bool:
-        if pulse.phase in {Phase.BOOTING, Phase.IDLE}:
-            return False
-        if pulse.phase is Phase.HOLDING:
-            return True
-        # Asked again and again: a wait with a timeout goes by the wall clock, which may be set.
-        limit = time.monotonic() + LOCK_SECONDS
-        while not self._lock.semaphore.acquire(block=False):
-            if time.monotonic() > limit:
-                return True
-            time.sleep(LOCK_SECONDS / 100)
-        self._lock.semaphore.release()
-        return False
 
     def _murder(self) -> None:
         """Kill whose heart stopped. Not after a pause of our own: then all hearts look still."""
@@ -145,9 +151,7 @@ class Pool:
                 process.kill()
 
 
-def _work(
-    worker: int, settings: Settings, hearts: Hearts, lock: ProcessLock, parent_pid: int
-) -> None:
+def _work(worker: int, hearts: Hearts, site: Site, parent_pid: int) -> None:
     """Be worker `worker`, in a process of its own."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor drains
@@ -155,37 +159,14 @@ def _work(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent(parent_pid)
     set_title(f"worker {worker}")
+    heart = hearts.start(worker, os.getpid())
     try:
-        _run(_boot(worker, settings, hearts.start(worker, os.getpid()), lock))
+        booted = site.boot(hearts.pulse(worker), heart)
+        heart.be_ready()
+        _run(booted)
     except BootFailed as error:
         print(f"soldout: {error}", file=sys.stderr, flush=True)  # noqa: T201 - for the operator
         os._exit(BOOT_FAILED)
-
-
-def _boot(worker: int, settings: Settings, heart: Heart, shared: ProcessLock) -> Worker:
-    lock = HeldProcessLock(shared, heart)
-    ledger = _open_ledger(settings, heart, lock, shared)
-    try:
-        inbox = UnixInbox(settings.run_path, worker)
-    except OSError as error:
-        raise BootFailed(f"cannot listen in {settings.run_path}: {error}") from error
-    heart.be_ready()
-    return Worker(inbox, lock, ledger, heart, _now, settings.batch_max)
-
-
-def _open_ledger(
-    settings: Settings, heart: Heart, lock: HeldProcessLock, shared: ProcessLock
-) -> SqliteLedger:
-    """Open the ledger, however long a full disk or another program keeps it from us."""
-    while True:
-        try:
-            with lock:
-                ledger = SqliteLedger(settings.ledger_path, heart.beat_on)
-                shared.start_above(ledger.last_token())
-                return ledger
-        except LedgerFault as fault:
-            log.error("not yet: %s", fault)
-            time.sleep(OPEN_AGAIN_SECONDS)
 
 
 def _run(worker: Worker) -> None:
@@ -197,7 +178,3 @@ def _run(worker: Worker) -> None:
     worker.run()
     worker.inbox.close()
     worker.ledger.close()
-
-
-def _now() -> Now:
-    return Now(wall_ms=wall_ms(), clock_ms=clock_ms())

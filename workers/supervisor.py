@@ -1,4 +1,4 @@
-"""The supervisor of one host: the pool on one side, the web's server on the other.
+"""The supervisor of one host: the pool on one side, the web's server on the other, or one of both.
 
 It starts the pool, then the web; restarts what dies; and on SIGTERM or SIGINT drains the web first,
 while the workers still answer, and the pool last. Signal handlers only record; the loop acts.
@@ -6,52 +6,51 @@ while the workers still answer, and the pool last. Signal handlers only record; 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
-import resource
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Final
 
-from workers.errors import BootFailed
-from workers.pool import Pool
+from workers.errors import BadSetting, BootFailed, Unavailable
+from workers.pool import Pool, Site
+from workers.premises import check_address, raise_descriptor_limit, sole_use_of
 from workers.processes import end_with_parent, set_title
 from workers.settings import Settings, make_admin_key
 
 log = logging.getLogger(__name__)
 
-SPARE_DESCRIPTORS: Final = 256  # a web process's own: ledger, lanes, libraries
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
-TAKEOVER_SECONDS: Final = 1.0  # how long a killed predecessor's processes may take to vanish
 READY_SECONDS: Final = 0.3  # for an answer of /readyz; hearts are not looked at meanwhile
+PREPARE_AGAIN_SECONDS: Final = 0.5  # a Redis that restarts is not back in less
 WEB_BOOT_FAILED: Final = frozenset({3, 4})  # gunicorn's statuses for a web process that cannot boot
 WEB_EARLY_DEATHS_MAX: Final = 5  # in a row without ever being ready: it cannot work here
 
 
 class Supervisor:
-    """Runs until told to stop: `web` is its command, `when_ready` one to run once it sells."""
+    """Runs until told to stop. `when_ready` is a command to run once the service sells."""
 
     def __init__(
-        self, settings: Settings, web: list[str], when_ready: list[str] | None = None
+        self,
+        settings: Settings,
+        site: Site,
+        pool: Pool | None,
+        web: Web | None,
+        when_ready: list[str] | None = None,
     ) -> None:
         self._settings = settings
-        self._pool = Pool(settings)
-        self._web = Web(web, settings)
+        self._site = site
+        self._pool = pool
+        self._web = web
         self._when_ready = when_ready
         self._helper: subprocess.Popen[bytes] | None = None
-        self._ledger = LedgerFile(settings)
         self._stopping = False
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises BootFailed if the service cannot work."""
+        """Serve until SIGTERM or SIGINT. Raises BadSetting, BootFailed if it cannot work."""
         set_title("supervisor")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
@@ -59,41 +58,68 @@ class Supervisor:
             self._serve()
             self._drain()
         finally:
-            self._web.kill()
-            self._pool.kill()
+            if self._web:
+                self._web.kill()
+            if self._pool:
+                self._pool.kill()
 
     def _stop(self, _signal: int, _frame: object) -> None:
         self._stopping = True
 
     def _serve(self) -> None:
-        self._pool.start()
-        while not self._stopping and not self._pool.ready:
-            self._look()
-        if self._stopping:
-            return
-        self._ledger.remember()
-        self._web.start()
-        self._wait_for_web()
+        self._prepare()
+        self._start_pool()
+        self._start_web()
         self._announce()
         while not self._stopping:
             self._look()
-            if self._web.reap():
-                self._wait_for_web()
+            if self._web and self._web.reap():
+                self._wait_for(self._web)
 
-    def _wait_for_web(self) -> None:
-        while not self._stopping and not self._web.ready():
+    def _prepare(self) -> None:
+        """Look at the site, however long it cannot be reached."""
+        said = False
+        while not self._stopping:
+            try:
+                self._site.prepare()
+            except Unavailable as fault:
+                if not said:
+                    log.warning("not yet: %s", fault)
+                said = True
+                time.sleep(PREPARE_AGAIN_SECONDS)
+            else:
+                return
+
+    def _start_pool(self) -> None:
+        if self._pool is None or self._stopping:
+            return
+        self._pool.start()
+        while not self._stopping and not self._pool.ready:
             self._look()
-            self._web.reap()
+
+    def _start_web(self) -> None:
+        if self._web is None or self._stopping:
+            return
+        self._web.start()
+        self._wait_for(self._web)
+
+    def _wait_for(self, web: Web) -> None:
+        while not self._stopping and not web.ready():
+            self._look()
+            web.reap()
 
     def _look(self) -> None:
-        wait(self._pool.sentinels, LOOK_SECONDS)
-        self._pool.manage()
-        self._ledger.check()
+        wait(self._pool.sentinels if self._pool else [], LOOK_SECONDS)
+        if self._pool:
+            self._pool.manage()
         if self._helper is not None and self._helper.poll() is not None:
             self._helper = None
 
     def _announce(self) -> None:
         if self._stopping:
+            return
+        if self._web is None:
+            log.info("%d workers are ready", self._settings.workers)
             return
         log.info("selling at http://%s", self._settings.bind)
         if self._settings.admin_key is None:
@@ -106,13 +132,15 @@ class Supervisor:
 
         1. The web accepts no more, and answers what it accepted.
         2. Meanwhile the pool goes on, deaths and replacements included.
-        3. When the web is gone nobody can ask: the workers finish what waits, and leave.
+        3. When the web is gone nobody here can ask: the workers finish what waits, and leave.
         """
         log.info("draining")
-        self._web.terminate()
-        while self._web.running:
-            self._look()
-        self._pool.drain()
+        if self._web:
+            self._web.terminate()
+            while self._web.running:
+                self._look()
+        if self._pool:
+            self._pool.drain()
         log.info("stopped")
 
 
@@ -178,110 +206,36 @@ class Web:
             self._process.wait()
 
 
-class LedgerFile:
-    """The ledger's place in the file system: sales into a file that was removed would be lost."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = settings.ledger_path
-        self._known: tuple[int, int] | None = None
-        log.info("%s %s", "the ledger" if self._path.exists() else "a new ledger:", self._path)
-
-    def remember(self) -> None:
-        """Take the file that is there now for the ledger."""
-        self._known = self._look()
-
-    def check(self) -> None:
-        """Raise BootFailed if another file, or none, has taken the ledger's place."""
-        if self._known is not None and self._look() != self._known:
-            raise BootFailed(f"the ledger {self._path} was removed or replaced while it was in use")
-
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
-
-
-def serve(settings: Settings, web: list[str], when_ready: list[str] | None = None) -> None:
-    """Run the whole service of one host. Raises BadSetting or BootFailed."""
+def serve(
+    settings: Settings, *, pool: bool, web: list[str] | None, when_ready: list[str] | None = None
+) -> None:
+    """Run a pool, a web (by its command), or both. Raises BadSetting or BootFailed."""
+    if settings.lock == "process" and not (pool and web):
+        raise BadSetting(
+            "SOLDOUT_LOCK='process': pool and web apart meet in Redis only; set it to redis"
+        )
     os.umask(0o077)
-    raise_descriptor_limit(settings)
+    if web:
+        raise_descriptor_limit(settings)
     with sole_use_of(settings):
-        check_address(settings)
+        if web:
+            check_address(settings)
+            make_admin_key(settings)
         settings.run_path.mkdir(exist_ok=True)
-        make_admin_key(settings)
-        Supervisor(settings, web, when_ready).run()
+        site = make_site(settings)
+        Supervisor(
+            settings,
+            site,
+            Pool(settings, site) if pool else None,
+            Web(web, settings) if web else None,
+            when_ready,
+        ).run()
 
 
-def check_address(settings: Settings) -> None:
-    """Say at once what gunicorn would find out after many tries. Raises BootFailed."""
-    host, port = settings.address
-    limit = time.monotonic() + TAKEOVER_SECONDS
-    while True:
-        try:
-            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-        except OSError as error:
-            if time.monotonic() > limit or error.errno != errno.EADDRINUSE:
-                reason = error.strerror or error
-                raise BootFailed(f"cannot listen on {settings.bind}: {reason}") from None
-            time.sleep(0.02)
-        else:
-            return
+def make_site(settings: Settings) -> Site:
+    """Return what the workers share; drivers are loaded only for the one that is chosen."""
+    if settings.lock == "redis":
+        raise BadSetting("SOLDOUT_LOCK='redis': not yet")
+    from workers.one_host import OneHost  # noqa: PLC0415
 
-
-@contextmanager
-def sole_use_of(settings: Settings) -> Iterator[None]:
-    """Hold the data directory, made private to this user, for ourselves. Raises BootFailed.
-
-    Workers inherit the descriptor: while one of a killed predecessor lives, nobody else may start.
-    """
-    path = settings.data_path
-    try:
-        _make_private(path)
-        descriptor = os.open(path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise BootFailed(f"the data directory {path} cannot be used: {error}") from None
-    try:
-        _lock_file(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _make_private(path: Path) -> None:
-    """Make the directory, or close one that is ours to others. Raises BootFailed, OSError."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    there = {entry.name for entry in path.iterdir()}
-    if there - {"lost+found"} and not there & {"serve.lock", "ledger.db", "admin-key"}:
-        raise BootFailed(f"{path} holds what is not soldout's: name a directory of its own")
-    path.chmod(0o700)
-
-
-def raise_descriptor_limit(settings: Settings) -> None:
-    """Let a web process have as many connections as it may be asked for."""
-    wanted = settings.connections_max + SPARE_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < wanted:
-            log.warning(
-                "only %d open files are allowed (ulimit -n); %d may be needed", allowed, wanted
-            )
-
-
-def _lock_file(descriptor: int, path: object) -> None:
-    limit = time.monotonic() + TAKEOVER_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > limit:
-                raise BootFailed(f"another soldout already serves from {path}") from None
-            time.sleep(0.02)
-        else:
-            return
+    return OneHost(settings)

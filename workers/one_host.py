@@ -1,0 +1,119 @@
+"""The site of one host: a SQLite ledger, a Unix socket for each worker, one lock of all processes.
+
+A worker that dies holding that lock leaves it taken for ever. Then the whole generation ends, and a
+new one starts with a new lock: SQLite has rolled back, the web sends its frames again, and a key
+sells once. One-for-all is simple, safe, and takes some tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from workers.domain import Now
+from workers.errors import BootFailed, LedgerFault
+from workers.handoffs.unix_socket import UnixInbox
+from workers.hearts import Heart, Phase, Pulse, clock_ms, wall_ms
+from workers.ledgers.sqlite import SqliteLedger
+from workers.locks import HeldProcessLock, ProcessLock
+from workers.settings import Settings
+from workers.worker import Worker
+
+log = logging.getLogger(__name__)
+
+OPEN_AGAIN_SECONDS: Final = 0.5  # a disk that is full is not freed in less
+LOCK_SECONDS: Final = 0.5  # a living holder gives the lock back within one batch
+
+
+class OneHost:
+    """What the workers of an embedded service share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = ProcessLock()
+        self._file = LedgerFile(settings)
+
+    def prepare(self) -> None:
+        """Say which ledger it is; whether it is any good its first worker finds out."""
+        self._file.announce()
+
+    def begin_generation(self) -> None:
+        """Make a new lock."""
+        self._lock = ProcessLock()
+
+    def boot(self, pulse: Pulse, heart: Heart) -> Worker:
+        """Put a worker together. Raises BootFailed."""
+        lock = HeldProcessLock(self._lock, heart)
+        ledger = self._open_ledger(heart, lock)
+        try:
+            inbox = UnixInbox(self._settings.run_path, pulse.worker)
+        except OSError as error:
+            raise BootFailed(f"cannot listen in {self._settings.run_path}: {error}") from error
+        return Worker(inbox, lock, ledger, heart, _now, self._settings.batch_max)
+
+    def free_lock_of(self, dead: Pulse) -> bool:
+        """Say whether the lock is free; nobody can take it from the dead."""
+        if dead.phase in {Phase.BOOTING, Phase.IDLE}:
+            return True
+        if dead.phase is Phase.HOLDING:
+            return False
+        # Asked again and again: a wait with a timeout goes by the wall clock, which may be set.
+        limit = time.monotonic() + LOCK_SECONDS
+        while not self._lock.semaphore.acquire(block=False):
+            if time.monotonic() > limit:
+                return False
+            time.sleep(LOCK_SECONDS / 100)
+        self._lock.semaphore.release()
+        return True
+
+    def look(self, *, ready: bool) -> bool:
+        """See to it that the workers' ledger is where it was. Raises BootFailed."""
+        if ready:
+            self._file.remember()
+        self._file.check()
+        return True
+
+    def _open_ledger(self, heart: Heart, lock: HeldProcessLock) -> SqliteLedger:
+        """Open the ledger, however long a full disk or another program keeps it from us."""
+        while True:
+            try:
+                with lock:
+                    ledger = SqliteLedger(self._settings.ledger_path, heart.beat_on)
+                    self._lock.start_above(ledger.last_token())
+                    return ledger
+            except LedgerFault as fault:
+                log.error("not yet: %s", fault)
+                time.sleep(OPEN_AGAIN_SECONDS)
+
+
+class LedgerFile:
+    """The ledger's place in the file system: sales into a file that was removed would be lost."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.ledger_path
+        self._known: tuple[int, int] | None = None
+
+    def announce(self) -> None:
+        """Say which ledger it is, and whether it is a new one."""
+        log.info("%s %s", "the ledger" if self._path.exists() else "a new ledger:", self._path)
+
+    def remember(self) -> None:
+        """Take the file that is there for the ledger, the first time."""
+        self._known = self._known or self._look()
+
+    def check(self) -> None:
+        """Raise BootFailed if another file, or none, has taken the ledger's place."""
+        if self._known is not None and self._look() != self._known:
+            raise BootFailed(f"the ledger {self._path} was removed or replaced while it was in use")
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+def _now() -> Now:
+    return Now(wall_ms=wall_ms(), clock_ms=clock_ms())
