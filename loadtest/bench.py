@@ -1,6 +1,6 @@
 """`make bench`: how many durable sales a second, and what a sale costs, beside an empty Flask view.
 
-In: rounds, seconds and connections; Debian's `wrk`. Out: a table on the terminal and
+In: rivals, rounds, seconds and connections; Debian's `wrk`. Out: tables on the terminal and
 reports/bench.json. Rivals take turns within a round, so that a slow minute of the machine hits all.
 """
 
@@ -19,13 +19,23 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.gauges import machine, spending, wrk
-from loadtest.rivals import CEILING, EMBEDDED, PURCHASE, RIVALS, Rival, tickets_sold
+from loadtest.rivals import (
+    CEILING,
+    EMBEDDED,
+    LUA,
+    PIPELINED,
+    PURCHASE,
+    RIVALS,
+    Rival,
+    tickets_sold,
+)
 from loadtest.servers import NotReadyError
 
 REPORT = Path("reports", "bench.json")
 WARM_UP_SECONDS = 1  # first requests open connections and fill caches
 RATIO_MIN = 0.75  # a sale, fsynced, for a third more than a view that does nothing
 WORKERS_US_MAX = 50.0  # beyond that the pool, and not the web, limits what a host sells
+YARDSTICKS = (CEILING, LUA, PIPELINED)  # what every rival is set beside
 QUIET_PERCENT = 10.0  # more of the machine than that going elsewhere spoils the figures
 
 
@@ -41,8 +51,14 @@ class Turn(Struct, frozen=True):
     p99_ms: float
     web_us: float
     workers_us: float
+    store_us: float
     rest_us: float
     elsewhere_percent: float  # of the machine, spent neither by the rival nor by wrk
+
+    @property
+    def all_us(self) -> float:
+        """Processor time of a sale in all processes of the rival, its store's included."""
+        return self.web_us + self.workers_us + self.store_us + self.rest_us
 
 
 class Target(Struct, frozen=True):
@@ -64,10 +80,8 @@ class Target(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Say it in a line: median, spread, limit."""
-        middle, least, most = median(self.rounds), min(self.rounds), max(self.rounds)
         limit = f"at {'least' if self.floor else 'most'} {self.limit:g}"
-        spread = f"{middle:.2f} ({least:.2f} to {most:.2f})"
-        return f"{self.name}: {spread}, {limit}: {'met' if self.met else 'MISSED'}"
+        return f"{self.name}: {spread(self.rounds)}, {limit}: {'met' if self.met else 'MISSED'}"
 
 
 class MiscountError(RuntimeError):
@@ -83,9 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         turns = [
             play(rival, connections, options.seconds)
+            for round_ in range(options.rounds)
             for connections in options.connections
-            for _ in range(options.rounds)
-            for rival in RIVALS
+            for rival in in_turn([RIVALS[name] for name in options.rivals], round_)
         ]
     except (MiscountError, NotReadyError) as error:
         print(error, file=sys.stderr)
@@ -104,8 +118,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each rival's turn")
     parser.add_argument("--connections", type=int, nargs="+", default=[64])
+    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     return parser.parse_args(arguments)
+
+
+def in_turn(rivals: Sequence[Rival], round_: int) -> Sequence[Rival]:
+    """Let each round begin with another rival, so that none always follows the same one."""
+    first = round_ % len(rivals)
+    return [*rivals[first:], *rivals[:first]]
 
 
 def play(rival: Rival, connections: int, seconds: int) -> Turn:
@@ -113,9 +134,9 @@ def play(rival: Rival, connections: int, seconds: int) -> Turn:
     with rival.serve() as server:
         wrk(server.url, PURCHASE, connections, WARM_UP_SECONDS)
         sold_before = tickets_sold(server) if rival.keeps_count else 0
-        before = spending(server.pid)
+        before = spending(server.pid, server.store_pid)
         seen = wrk(server.url, PURCHASE, connections, seconds)
-        spent = spending(server.pid).since(before)
+        spent = spending(server.pid, server.store_pid).since(before)
         if rival.keeps_count and tickets_sold(server) - sold_before < seen.sales:
             raise MiscountError(f"{rival.name} confirmed {seen.sales} sales, and counts fewer")
     us_a_sale = 1e6 / max(seen.sales, 1)
@@ -129,6 +150,7 @@ def play(rival: Rival, connections: int, seconds: int) -> Turn:
         p99_ms=seen.p99_ms,
         web_us=spent.web * us_a_sale,
         workers_us=spent.workers * us_a_sale,
+        store_us=spent.store * us_a_sale,
         rest_us=spent.rest * us_a_sale,
         elsewhere_percent=100 * spent.elsewhere / seen.seconds / (os.cpu_count() or 1),
     )
@@ -140,14 +162,21 @@ def of(turns: Sequence[Turn], rival: Rival, connections: int) -> list[Turn]:
 
 
 def judge(turns: Sequence[Turn], connections: int) -> list[Target]:
-    """Hold soldout against the empty view of the same round, and both against our targets."""
-    ceiling, embedded = (of(turns, rival, connections) for rival in (CEILING, EMBEDDED))
-    ratios = [a.sales_a_second / b.sales_a_second for a, b in zip(embedded, ceiling, strict=True)]
-    costs = [turn.workers_us for turn in embedded]
-    return [
-        Target(f"sales beside an empty view, {connections} connections", ratios, RATIO_MIN, True),
-        Target(f"workers' µs a sale, {connections} connections", costs, WORKERS_US_MAX, False),
+    """Hold soldout against the rival of the same round that it is meant for, and our limits."""
+    suffix = f"{connections} connections"
+    figures = [
+        (f"sales beside an empty view, {suffix}", ratios(turns, EMBEDDED, CEILING, connections)),
     ]
+    targets = [Target(name, rounds, RATIO_MIN, True) for name, rounds in figures if rounds]
+    if costs := [turn.workers_us for turn in of(turns, EMBEDDED, connections)]:
+        targets.append(Target(f"workers' µs a sale, {suffix}", costs, WORKERS_US_MAX, False))
+    return targets
+
+
+def ratios(turns: Sequence[Turn], one: Rival, other: Rival, connections: int) -> list[float]:
+    """Return how many sales one rival made for each of another's, round by round."""
+    pairs = zip(of(turns, one, connections), of(turns, other, connections), strict=False)
+    return [a.sales_a_second / b.sales_a_second for a, b in pairs]
 
 
 COLUMNS = {
@@ -157,22 +186,35 @@ COLUMNS = {
     "p99 ms": "p99_ms",
     "web µs": "web_us",
     "workers": "workers_us",
+    "store": "store_us",
     "rest": "rest_us",
+    "all µs": "all_us",
     "% else": "elsewhere_percent",
 }
 
 
 def table(turns: Sequence[Turn], targets: Sequence[Target]) -> str:
-    """Return the machine, the medians with the spread of the sales, and the targets."""
+    """Return the machine, medians with the spread of the sales, ratios, and the targets."""
     lines = [f"{key}: {value}" for key, value in machine().items()]
+    played = [rival for rival in RIVALS.values() if any(t.rival == rival.name for t in turns)]
     for connections in dict.fromkeys(turn.connections for turn in turns):
         heads = ["sales/s", "least", "most", *COLUMNS]
         lines += ["", f"{connections:>3} connections     " + "".join(f"{h:>9}" for h in heads)]
-        lines += [row(rival.name, of(turns, rival, connections)) for rival in RIVALS]
+        lines += [row(rival.name, of(turns, rival, connections)) for rival in played]
+        yardsticks = [rival for rival in YARDSTICKS if rival in played]
+        lines += ["", "its sales, beside   " + "".join(f"{y.name:>24}" for y in yardsticks)]
+        for rival in played:
+            told = [spread(ratios(turns, rival, y, connections)) for y in yardsticks]
+            lines.append(f"{rival.name:<20}" + "".join(f"{text:>24}" for text in told))
     lines += ["", *map(str, targets)]
     if busy := sum(1 for turn in turns if turn.elsewhere_percent > QUIET_PERCENT):
         lines.append(f"in {busy} of {len(turns)} turns other programs were busy: measure again")
     return "\n".join(lines)
+
+
+def spread(rounds: Sequence[float]) -> str:
+    """Say the median, the least and the most."""
+    return f"{median(rounds):.2f} ({min(rounds):.2f} to {max(rounds):.2f})"
 
 
 def row(name: str, turns: Sequence[Turn]) -> str:

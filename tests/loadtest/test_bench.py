@@ -1,24 +1,28 @@
-"""The benchmark sets soldout beside an empty view, and counts nothing but sales."""
+"""The benchmark sets soldout beside its rivals, and counts nothing but sales."""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from msgspec.structs import replace as but
 
 from loadtest import bench
-from loadtest.bench import Target, Turn, judge, main, table
+from loadtest.bench import Target, Turn, in_turn, judge, main, ratios, table
 from loadtest.gauges import machine, spending
-from loadtest.rivals import CEILING, EMBEDDED
+from loadtest.rivals import CEILING, EMBEDDED, LUA, PIPELINED, RIVALS
+from loadtest.servers import Store, redis
 
 ROOT = Path(__file__).parents[2]
 
-TURN = Turn(EMBEDDED.name, 64, 800.0, 3, 1, 5.0, 20.0, 200.0, 30.0, 1.0, 2.0)
+TURN = Turn(EMBEDDED.name, 64, 800.0, 3, 1, 5.0, 20.0, 200.0, 30.0, 0.0, 1.0, 2.0)
 EMPTY = but(TURN, rival=CEILING.name, sales_a_second=1_000.0, workers_us=0.0)
 TURNS = [
     *(EMPTY, TURN),
@@ -63,17 +67,46 @@ def test_without_wrk_one_line_says_how_to_get_it(
     assert capsys.readouterr().err == "the benchmark needs wrk: apt-get install wrk\n"
 
 
-def test_both_rivals_take_their_turns_and_every_turn_is_reported(
+def test_each_rival_takes_its_turn_and_every_turn_is_reported(
     with_wrk: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_wrk(0)
     assert main(["--rounds", "1", "--seconds", "1"]) == 0
     assert "sales beside an empty view, 64 connections: 1.00" in capsys.readouterr().out
     report = json.loads(Path("reports", "bench.json").read_bytes())
-    assert [turn["rival"] for turn in report["turns"]] == ["empty view", "soldout embedded"]
-    assert [turn["sales_a_second"] for turn in report["turns"]] == [20, 20]
-    assert [turn["workers_us"] > 0 for turn in report["turns"]] == [False, True]
-    assert all(turn["web_us"] > 0 for turn in report["turns"])
+    turns = {turn["rival"]: turn for turn in report["turns"]}
+    assert list(turns) == [rival.name for rival in RIVALS.values()]
+    assert {turn["sales_a_second"] for turn in turns.values()} == {20}
+    assert all(turn["web_us"] > 0 for turn in turns.values())
+    assert turns[EMBEDDED.name]["workers_us"] > 0 == turns[LUA.name]["workers_us"]
+    assert turns[EMBEDDED.name]["store_us"] == 0
+
+
+def test_rivals_and_connections_can_be_chosen(
+    with_wrk: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_wrk(0)
+    monkeypatch.setattr(
+        bench, "play", lambda rival, n, _: but(TURN, rival=rival.name, connections=n)
+    )
+    rivals = ["--rivals", "redis_lua", "soldout"]
+    assert main(["--rounds", "2", "--connections", "64", "256", *rivals]) == 0
+    report = json.loads(Path("reports", "bench.json").read_bytes())
+    assert [(turn["rival"], turn["connections"]) for turn in report["turns"]] == [
+        *((LUA.name, 64), (EMBEDDED.name, 64), (LUA.name, 256), (EMBEDDED.name, 256)),
+        *((EMBEDDED.name, 64), (LUA.name, 64), (EMBEDDED.name, 256), (LUA.name, 256)),
+    ]
+    assert CEILING.name not in capsys.readouterr().out
+
+
+def test_each_round_begins_with_another_rival() -> None:
+    rivals = list(RIVALS.values())
+    assert {in_turn(rivals, round_)[0].name for round_ in range(len(rivals))} == {
+        rival.name for rival in rivals
+    }
+    assert in_turn(rivals, len(rivals)) == rivals
 
 
 @pytest.mark.parametrize(
@@ -108,6 +141,12 @@ def test_soldout_is_measured_against_the_empty_view_of_the_same_round() -> None:
     assert cost.met
 
 
+def test_rivals_are_compared_within_a_round() -> None:
+    slower = [but(TURN, rival=PIPELINED.name, sales_a_second=sales) for sales in (400.0, 1_000.0)]
+    assert ratios([*TURNS[:4], *slower], EMBEDDED, PIPELINED, 64) == [2.0, 1.0]
+    assert ratios([*TURNS[:4], *slower], EMBEDDED, PIPELINED, 256) == []
+
+
 @pytest.mark.parametrize(
     ("rounds", "limit", "floor", "met"),
     [
@@ -127,9 +166,10 @@ def test_a_target_is_met_by_the_median(
 
 def test_the_table_shows_medians_spread_and_refusals_apart_from_sales() -> None:
     text = table(TURNS, judge(TURNS, 64))
-    (line,) = [line for line in text.splitlines() if line.startswith("soldout embedded")]
+    line, beside = [line for line in text.splitlines() if line.startswith("soldout embedded")]
     sales, least, most, refused, errors, *_ = line.removeprefix("soldout embedded").split()
     assert (sales, least, most, refused, errors) == ("900", "800", "1000", "3.0", "1.0")
+    assert beside.split(maxsplit=2)[2] == "0.80 (0.50 to 0.90)"
     assert f"python: {machine()['python']}" in text
 
 
@@ -182,3 +222,17 @@ def test_processor_time_is_told_apart_by_the_titles_of_the_processes(
     later = spending(service_that_burnt).since(spent)
     assert later.workers == later.web == 0
     assert later.elsewhere >= -0.1  # ticks of /proc are coarser than our own usage
+
+
+def test_the_store_is_counted_apart_from_the_service_that_uses_it() -> None:
+    with redis() as store, socket.create_connection(("127.0.0.1", port_of(store))) as client:
+        before = spending(os.getpid(), store.pid)
+        client.sendall(b"EVAL 'for i = 1, 1e7 do end' 0\r\n")
+        assert client.recv(64)
+        spent = spending(os.getpid(), store.pid).since(before)
+    assert spent.store > 0
+    assert spent.web == spent.workers == 0
+
+
+def port_of(store: Store) -> int:
+    return urlsplit(store.url).port or 0
