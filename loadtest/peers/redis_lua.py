@@ -79,10 +79,10 @@ class Sale:
     def __init__(self, ask: Line) -> None:
         self.ask = ask
 
-    def sell(self, key: str, wish: Wish) -> tuple[Order, int, bool]:
+    def sell(self, key: str, order_id: str, wish: Wish) -> tuple[Order, int, bool]:
         """Return the order, its first ticket's number, and whether it was sold before."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        order = Order(str(uuid.uuid4()), wish.event, wish.quantity, wish.buyer, at)
+        order = Order(order_id, wish.event, wish.quantity, wish.buyer, at)
         match self._run(key, order):
             case [b"sold", first]:
                 return order, first, False
@@ -113,15 +113,16 @@ _encode = msgspec.json.Encoder().encode
 def create_app() -> Flask:
     """Return the app for gunicorn. Call it after any fork."""
     app = LeanFlask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = BODY_MAX_BYTES
     ask = LINES[os.environ["PEER_LINE"]](os.environ["PEER_REDIS_URL"])
     sale, event = Sale(ask), os.environ["PEER_EVENT"]
 
     @app.post("/buy")
     def buy() -> Answer:
-        key = read_key(request.environ.get("HTTP_IDEMPOTENCY_KEY"))
+        environ = request.environ
+        order_id = str(uuid.uuid4())
+        key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY")) or order_id
         try:
-            order, first, replayed = sale.sell(key, read_wish())
+            order, first, replayed = sale.sell(key, order_id, read_wish(environ))
         except (redis.ConnectionError, redis.TimeoutError) as error:
             app.logger.error("%s", error)
             unknown = Refusal(503, "unavailable", "The same key is safe to send again")
@@ -146,22 +147,24 @@ def create_app() -> Flask:
     return app
 
 
-def read_key(header: str | None) -> str:
-    """Return the purchase's key, or a new one."""
+def read_key(header: str | None) -> str | None:
+    """Return the purchase's key, if it has one."""
     if header is None:
-        return str(uuid.uuid4())
+        return None
     if not _KEY.fullmatch(header) or header.startswith('"') != header.endswith('"'):
         raise Refusal(400, "malformed-request", "Idempotency-Key: 16 to 255 visible characters")
     return header.strip('"')
 
 
-def read_wish() -> Wish:
-    """Read the body."""
-    declared = request.environ.get("CONTENT_TYPE")  # the usual spelling needs no parsing
-    if declared != "application/json" and request.mimetype != "application/json":
+def read_wish(environ: dict[str, Any]) -> Wish:
+    """Read the body straight from the server, which saw to its length; a chunked one is empty."""
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() != "application/json":
         raise Refusal(415, "unsupported-media-type", "Send Content-Type: application/json")
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > BODY_MAX_BYTES:
+        raise Refusal(413, "too-large", "Larger than 64 KiB")
     try:
-        return _read_wish(request.get_data(cache=False))
+        return _read_wish(environ["wsgi.input"].read(length))
     except msgspec.ValidationError as error:
         raise Refusal(422, "invalid-request", "Invalid request", detail=str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
