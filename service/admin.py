@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,8 +27,8 @@ from workers.domain import (
     Switch,
     SwitchEvent,
 )
-from workers.hearts import Hearts
 from workers.ledgers import LedgerReader
+from workers.ledgers.redis_reader import RemotePulse
 from workers.settings import HASHED_KEY_PREFIX
 
 PAGE_DEFAULT: Final = 100
@@ -66,7 +67,9 @@ def _digest(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 
-def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host: str) -> Blueprint:
+def blueprint(
+    desk: Desk, reader: LedgerReader, keys: Keys, workers_known: Callable[[], list[RemotePulse]]
+) -> Blueprint:
     """Return the routes of the administration; every one of them asks for a key."""
     routes = Blueprint("admin", __name__)
 
@@ -150,7 +153,7 @@ def blueprint(desk: Desk, reader: LedgerReader, keys: Keys, hearts: Hearts, host
                 "batches": pulse.batches,
                 "purchases": pulse.purchases,
             }
-            for pulse in hearts.pulses()
+            for host, pulse in ((known.host, known.pulse) for known in workers_known())
         ]
         return answer({"workers": workers}, 200, NOT_STORED)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from workers.domain import Command, Outcome
-from workers.handoffs.courier import Courier
+from workers.domain import Command, Outcome, Probe
+from workers.handoffs.couriers import Carrier
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms, wall_ms
 from workers.settings import Settings
 
@@ -15,8 +15,8 @@ LAST_COMMIT_MS: Final = HEARTBEAT_LIMIT_MS + 1_000
 class Desk:
     """Deadlines and waits of one web process, by the settings."""
 
-    def __init__(self, settings: Settings, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self, settings: Settings, carrier: Carrier) -> None:
+        self._carrier = carrier
         self._wait_seconds = settings.wait_seconds
         self._deadline_ms = round(settings.deadline_seconds * 1000)
         self.wait_max_seconds = settings.deadline_seconds
@@ -35,5 +35,11 @@ class Desk:
 
     def settle(self, command: Command, wait_seconds: float | None = None) -> Outcome | None:
         """Hand a command over and wait; None if it is not settled yet. Raises Overloaded."""
-        receipt = self._courier.hand_over(command)
+        receipt = self._carrier.hand_over(command)
         return receipt.wait(self._wait_seconds if wait_seconds is None else wait_seconds)
+
+    def probe(self, seconds: float) -> list[Outcome | None]:
+        """Ask the workers of every shard for a sign of life. Raises Overloaded, Unavailable."""
+        deadline_ms = clock_ms() + round(seconds * 1000)
+        receipts = self._carrier.everywhere(Probe(deadline_ms))
+        return [receipt.wait((deadline_ms - clock_ms()) / 1000) for receipt in receipts]

@@ -10,8 +10,8 @@ from gevent.lock import Semaphore
 from service.answers import Answer, answer
 from service.desk import Desk
 from service.problems import Problem
-from workers.domain import Outcome, Probe, Probed, Unsettled
-from workers.errors import Overloaded
+from workers.domain import Outcome, Probed, Unsettled
+from workers.errors import Overloaded, Unavailable
 from workers.hearts import clock_ms
 
 PROBE_SECONDS: Final = 1.0  # a service that needs longer for nothing is not ready
@@ -37,11 +37,13 @@ class Readiness:
             return self._reasons
 
     def _probe(self) -> list[str]:
-        deadline_ms = clock_ms() + round(PROBE_SECONDS * 1000)
         try:
-            return _why_not(self._desk.settle(Probe(deadline_ms), PROBE_SECONDS))
+            answers = [_why_not(outcome) for outcome in self._desk.probe(PROBE_SECONDS)]
         except Overloaded:  # a full house sells, and must not be taken out of the line
             return []
+        except Unavailable as fault:
+            return [str(fault)]
+        return sorted({reason for reasons in answers for reason in reasons})
 
 
 def _why_not(outcome: Outcome | None) -> list[str]:

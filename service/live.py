@@ -12,7 +12,7 @@ from msgspec import Struct
 from service.answers import NOT_STORED, Answer, answer
 from service.problems import Problem
 from service.views import EventStock, to_rfc3339, view_stock
-from workers.handoffs.courier import Courier
+from workers.handoffs.couriers import Carrier
 from workers.hearts import clock_ms, wall_ms
 from workers.ledgers import LedgerReader
 
@@ -37,9 +37,9 @@ class _Page(Struct, frozen=True):
 class Board:
     """The numbers as last read: not older than MAX_AGE_MS, nor than an answer given here."""
 
-    def __init__(self, reader: LedgerReader, courier: Courier) -> None:
+    def __init__(self, reader: LedgerReader, carrier: Carrier) -> None:
         self._reader = reader
-        self._courier = courier
+        self._carrier = carrier
         self._pages: dict[str, _Page] = {}
 
     def all_events(self) -> bytes:
@@ -53,9 +53,10 @@ class Board:
     def _page(self, name: str, read: Callable[[], bytes]) -> bytes:
         page = self._pages.get(name)
         now = clock_ms()
-        if page and page.settled == self._courier.settled and now - page.read_ms < MAX_AGE_MS:
+        settled = self._carrier.settled  # before the read: what is answered meanwhile is newer
+        if page and page.settled == settled and now - page.read_ms < MAX_AGE_MS:
             return page.body
-        page = self._pages[name] = _Page(read(), now, self._courier.settled)
+        page = self._pages[name] = _Page(read(), now, settled)
         return page.body
 
     def _read_all(self) -> bytes:

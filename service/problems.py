@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from service.answers import Answer, answer, page
-from workers.errors import LedgerDamaged, Overloaded, Unavailable
+from workers.errors import LedgerDamaged, NoLedger, Overloaded, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1  # a restart of workers takes less; more would leave stock unsold
@@ -214,6 +214,10 @@ def install(app: Flask) -> None:
     def on_unavailable(fault: Unavailable) -> Answer:
         app.logger.error("%s", fault)
         return Problem("unavailable", "The ledger cannot be read just now.").response()
+
+    @app.errorhandler(NoLedger)
+    def on_no_ledger(_fault: NoLedger) -> Answer:
+        return Problem("unknown-event", "There is no event yet.").response()
 
     @app.errorhandler(LedgerDamaged)
     def on_damage(fault: LedgerDamaged) -> Answer:

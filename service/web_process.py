@@ -24,7 +24,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
 if TYPE_CHECKING:
-    from workers.handoffs.courier import Courier
+    from workers.handoffs.couriers import Carrier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
@@ -62,8 +62,8 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _unsettled(self) -> int:
         """Count what was handed over and is not settled yet, though nobody may wait for it."""
-        courier: Courier | None = self.wsgi.extensions.get("courier")
-        return courier.in_flight if courier else 0  # the benchmark's empty view has none
+        carrier: Carrier | None = self.wsgi.extensions.get("carrier")
+        return carrier.in_flight if carrier else 0  # the benchmark's empty view has none
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer one connection's requests, until it or we hang up."""

@@ -6,7 +6,10 @@ SoldoutError
 │   └── LedgerDamaged  what the ledger holds cannot be read; a backup has to be restored
 ├── Overloaded         too much is under way already; try again in a moment
 ├── Unavailable        nobody can be reached who could settle it; the same key is safe to send again
+│   ├── NoLedger       nobody has put an event yet
 │   └── LedgerFault    the ledger could not be read or written; the batch is not settled
+│       └── LedgerLost what is there is not the ledger that was seen before; nothing is sold from it
+├── StartAgain         what this process started with is out of date; a new one will know better
 ├── Fenced             a newer lock holder has committed; this one's batch is void
 └── Inconsistent       a batch would break an invariant; it is not written
 """
@@ -38,6 +41,18 @@ class Unavailable(SoldoutError):
 
 class LedgerFault(Unavailable):
     """The ledger could not be read or written; the batch is not settled."""
+
+
+class NoLedger(Unavailable):
+    """Nobody has put an event yet."""
+
+
+class LedgerLost(LedgerFault):
+    """What is there is not the ledger that was seen before; nothing is sold from it."""
+
+
+class StartAgain(SoldoutError):
+    """What this process started with is out of date; a new one will know better."""
 
 
 class Fenced(SoldoutError):

@@ -77,18 +77,7 @@ class Hearts:
 
     def pulse(self, worker: int) -> Pulse:
         """Return what worker `worker` (from 1) last said."""
-        slot = self._slot(worker)
-        return Pulse(
-            worker=worker,
-            pid=slot[_PID],
-            started_ms=slot[_STARTED],
-            beat_ms=slot[_BEAT],
-            beat_clock_ms=slot[_BEAT_CLOCK],
-            phase=Phase(slot[_PHASE]),
-            ready=bool(slot[_READY]),
-            batches=slot[_BATCHES],
-            purchases=slot[_PURCHASES],
-        )
+        return _pulse(worker, self._slot(worker))
 
     def pulses(self) -> list[Pulse]:
         """Return all workers that were ever started."""
@@ -98,7 +87,7 @@ class Hearts:
     def start(self, worker: int, pid: int) -> Heart:
         """Reset a slot for a process that boots now."""
         slot = self._slot(worker)
-        heart = Heart(slot)
+        heart = Heart(slot, worker)
         slot[_READY] = slot[_BATCHES] = slot[_PURCHASES] = 0
         slot[_PID] = pid
         heart.enter(Phase.BOOTING)
@@ -109,8 +98,13 @@ class Hearts:
 class Heart:
     """One worker's own slot. Each change of phase is a beat."""
 
-    def __init__(self, slot: memoryview) -> None:
+    def __init__(self, slot: memoryview, worker: int) -> None:
         self._slot = slot
+        self._worker = worker
+
+    def pulse(self) -> Pulse:
+        """Return what this worker last said."""
+        return _pulse(self._worker, self._slot)
 
     def beat(self) -> None:
         """Say that this worker is alive."""
@@ -136,3 +130,17 @@ class Heart:
         """Count one more batch of so many commands."""
         self._slot[_BATCHES] += 1
         self._slot[_PURCHASES] += purchases
+
+
+def _pulse(worker: int, slot: memoryview) -> Pulse:
+    return Pulse(
+        worker=worker,
+        pid=slot[_PID],
+        started_ms=slot[_STARTED],
+        beat_ms=slot[_BEAT],
+        beat_clock_ms=slot[_BEAT_CLOCK],
+        phase=Phase(slot[_PHASE]),
+        ready=bool(slot[_READY]),
+        batches=slot[_BATCHES],
+        purchases=slot[_PURCHASES],
+    )

@@ -13,7 +13,9 @@ from multiprocessing.synchronize import Lock as Semaphore
 from types import TracebackType
 from typing import Protocol
 
+from workers.errors import Fenced, LedgerFault
 from workers.hearts import Heart, Phase
+from workers.shards.turn import Turn
 
 ASK_SECONDS = 0.2  # between two beats of a worker that waits for the lock
 
@@ -79,3 +81,43 @@ class HeldProcessLock:
         self._heart.enter(Phase.RELEASING)
         self._shared.semaphore.release()
         self._heart.enter(Phase.IDLE)
+
+
+class RedisLock:
+    """One worker's use of its shard's lock in Redis: `SET NX PX` and a fencing token in one script.
+
+    A sleeper loses it, and learns of it only when it commits:
+
+        A: takes it, token 7 … sleeps past the lease ……………………… commits with 7: refused
+        B:                              takes it, token 8, commits with 8
+
+    Who waits is woken by the release, not by polling; a lease that ran out is found within
+    ASK_SECONDS. Only its owner gives it back, or the pool of an owner that died.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    def __enter__(self) -> int:
+        """Wait for the lock, unless the inbox took it with its frames. Raises LedgerFault."""
+        turn = self._turn
+        if turn.token is not None:
+            turn.complete = True
+            return turn.token
+        while not turn.take(0, anyway=True):
+            turn.wait(ASK_SECONDS)
+        if turn.token is None:
+            raise LedgerFault("the lock was taken and is gone")
+        return turn.token
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the lock back, unless the commit did. After a fault all is left as it stands."""
+        if isinstance(error, (Fenced, LedgerFault)):
+            self._turn.abandon()
+        else:
+            self._turn.release()

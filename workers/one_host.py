@@ -42,12 +42,12 @@ class OneHost:
         """Make a new lock."""
         self._lock = ProcessLock()
 
-    def boot(self, pulse: Pulse, heart: Heart) -> Worker:
+    def boot(self, heart: Heart) -> Worker:
         """Put a worker together. Raises BootFailed."""
         lock = HeldProcessLock(self._lock, heart)
         ledger = self._open_ledger(heart, lock)
         try:
-            inbox = UnixInbox(self._settings.run_path, pulse.worker)
+            inbox = UnixInbox(self._settings.run_path, heart.pulse().worker)
         except OSError as error:
             raise BootFailed(f"cannot listen in {self._settings.run_path}: {error}") from error
         return Worker(inbox, lock, ledger, heart, _now, self._settings.batch_max)
@@ -67,12 +67,11 @@ class OneHost:
         self._lock.semaphore.release()
         return True
 
-    def look(self, *, ready: bool) -> bool:
+    def look(self, *, ready: bool) -> None:
         """See to it that the workers' ledger is where it was. Raises BootFailed."""
         if ready:
             self._file.remember()
         self._file.check()
-        return True
 
     def _open_ledger(self, heart: Heart, lock: HeldProcessLock) -> SqliteLedger:
         """Open the ledger, however long a full disk or another program keeps it from us."""

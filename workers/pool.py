@@ -15,7 +15,7 @@ import time
 from multiprocessing.context import ForkProcess
 from typing import Final, Protocol
 
-from workers.errors import BootFailed
+from workers.errors import BootFailed, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Hearts, Pulse, clock_ms
 from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import Settings
@@ -38,16 +38,16 @@ class Site(Protocol):
     def begin_generation(self) -> None:
         """Make what a generation of workers inherits. Raises BadSetting."""
 
-    def boot(self, pulse: Pulse, heart: Heart) -> Worker:
+    def boot(self, heart: Heart) -> Worker:
         """Put a worker together, in its own process, however long that takes. Raises BootFailed."""
 
     def free_lock_of(self, dead: Pulse) -> bool:
         """Free the lock of a worker that died; False if only a new generation can take it."""
 
-    def look(self, *, ready: bool) -> bool:
-        """Look, some times a second, at what they share; False if all must start again.
+    def look(self, *, ready: bool) -> None:
+        """Look, some times a second, at what they share. Raises BootFailed.
 
-        `ready`: whether every worker has booted. Raises BootFailed.
+        `ready`: whether every worker has booted.
         """
 
 
@@ -83,8 +83,7 @@ class Pool:
         """Reap who died, murder who hangs, and start others in their place. Raises BootFailed."""
         self._reap()
         self._murder()
-        if not self._site.look(ready=self.ready):
-            self._start_again()
+        self._site.look(ready=self.ready)
 
     def drain(self) -> None:
         """Let every worker finish what waits, and leave."""
@@ -125,11 +124,8 @@ class Pool:
                 self._spawn(worker)
         else:
             log.warning("it took the lock along: all workers start again under a new one")
-            self._start_again()
-
-    def _start_again(self) -> None:
-        self.kill()
-        self.start()
+            self.kill()
+            self.start()
 
     def _count_death(self, pulse: Pulse, status: int | None) -> None:
         """Give up on workers that die of themselves, again and again, before they are ready."""
@@ -161,9 +157,11 @@ def _work(worker: int, hearts: Hearts, site: Site, parent_pid: int) -> None:
     set_title(f"worker {worker}")
     heart = hearts.start(worker, os.getpid())
     try:
-        booted = site.boot(hearts.pulse(worker), heart)
+        booted = site.boot(heart)
         heart.be_ready()
         _run(booted)
+    except StartAgain as news:
+        log.warning("worker %d starts again: %s", worker, news)
     except BootFailed as error:
         print(f"soldout: {error}", file=sys.stderr, flush=True)  # noqa: T201 - for the operator
         os._exit(BOOT_FAILED)

@@ -50,12 +50,14 @@ class State(Struct):
     """What a batch touches, as the ledger has it. `settle` works on it and leaves it as changed.
 
     `bought` counts tickets by (event, buyer), for every buyer named in the batch, of events that
-    limit tickets per buyer or will by a command of this batch.
+    limit tickets per buyer or will by a command of this batch. `elsewhere` are ids of purchases
+    whose key was used for an event that another shard sells.
     """
 
     events: dict[str, Event] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     bought: dict[tuple[str, str], int] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
 
 
 class Settlement(Struct):
@@ -110,6 +112,8 @@ def _buy(state: State, purchase: Purchase, now: Now, settlement: Settlement) -> 
         return (
             Sold(known, replayed=True) if known.fingerprint == purchase.fingerprint else KeyReused()
         )
+    if purchase.id in state.elsewhere:
+        return KeyReused()
     if now.clock_ms > purchase.deadline_ms:
         return TooLate()
     event = state.events.get(purchase.event)

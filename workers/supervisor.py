@@ -235,7 +235,9 @@ def serve(
 def make_site(settings: Settings) -> Site:
     """Return what the workers share; drivers are loaded only for the one that is chosen."""
     if settings.lock == "redis":
-        raise BadSetting("SOLDOUT_LOCK='redis': not yet")
+        from workers.many_hosts import ManyHosts  # noqa: PLC0415
+
+        return ManyHosts(settings)
     from workers.one_host import OneHost  # noqa: PLC0415
 
     return OneHost(settings)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workers.audit import Audit, audit
+from workers.codec import decode_outcomes, encode
 from workers.domain import (
     Command,
     Item,
@@ -23,7 +24,6 @@ from workers.domain import (
     TicketType,
     fingerprint,
 )
-from workers.handoffs import decode_outcomes, encode
 from workers.handoffs.unix_socket import UnixInbox, short_path, socket_name
 from workers.hearts import Hearts, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger

@@ -22,8 +22,8 @@ from service.lean import LeanFlask
 from tests.harness import SEED
 from tests.property.wishes import SETTINGS, batches
 from tests.unit.builders import buy, order_id
+from workers.codec import encode
 from workers.domain import MAX_TICKETS_PER_ORDER, Command, Purchase
-from workers.handoffs import encode
 from workers.handoffs.unix_socket import UnixInbox, short_path, socket_name
 
 # The fixtures keep no state between examples.

@@ -6,17 +6,9 @@ answer may be sent again, to any worker, because a key sells once.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
-
-import msgspec
+from typing import Protocol
 
 from workers.domain import Command, Outcome
-
-encode = msgspec.msgpack.Encoder().encode
-decode_commands = msgspec.msgpack.Decoder(list[Command]).decode
-decode_outcomes = msgspec.msgpack.Decoder(list[Outcome]).decode
-# All that the decoders raise: bad UTF-8 and deep nesting are no DecodeError to msgspec.
-GARBAGE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Inbox(Protocol):

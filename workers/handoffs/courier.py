@@ -16,15 +16,16 @@ from typing import Any, Final
 import gevent
 from gevent.hub import Waiter, get_hub
 
-from workers.domain import Command, Outcome, TooLate, Unreached
-from workers.errors import Overloaded
+from workers.domain import Command, Outcome, TooLate, Unreached, Unsettled
+from workers.errors import Overloaded, Unavailable
 from workers.handoffs import Lane
-from workers.hearts import clock_ms
+from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
 
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS: Final = 0.02  # a worker that was killed is back after some 50 ms
 FRAME_FULL: Final = 64  # commands that leave without waiting for a lull
+LAST_ANSWER_MS: Final = HEARTBEAT_LIMIT_MS + 1_000  # after a deadline; then nobody waits any more
 SWEEP_SECONDS: Final = 0.05  # how exact waits and deadlines are kept here
 
 
@@ -58,13 +59,26 @@ class Receipt:
 
 
 class Courier:
-    """Carries commands to the workers and outcomes back."""
+    """Carries commands to the workers and outcomes back.
 
-    def __init__(self, lanes: Sequence[Lane], *, max_in_flight: int, frame_max: int) -> None:
+    `patience_seconds`: after so long without any lane, who waits and who comes is told so.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        *,
+        max_in_flight: int,
+        frame_max: int,
+        patience_seconds: float | None = None,
+    ) -> None:
         self._lanes = lanes
         self._max_in_flight = max_in_flight
         self._frame_max = frame_max
         self._frame_full = min(frame_max, FRAME_FULL)
+        self._patience_ms = None if patience_seconds is None else patience_seconds * 1000
+        self._connected: set[Lane] = set()
+        self._last_connected_ms = clock_ms()
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
         self._idle: dict[Lane, Any] = {}  # waiters of senders without work
@@ -83,7 +97,9 @@ class Courier:
         return len(self._open)
 
     def hand_over(self, command: Command) -> Receipt:
-        """Queue a command; its receipt tells when it is settled. Raises Overloaded."""
+        """Queue a command; its receipt tells when it is settled. Raises Overloaded, Unavailable."""
+        if self._given_up():
+            raise Unavailable("the workers cannot be reached")
         if len(self._open) >= self._max_in_flight:
             raise Overloaded(
                 f"{self._max_in_flight} purchases are under way in this process already"
@@ -96,6 +112,10 @@ class Courier:
         elif not self._lull.active:
             self._lull.start(self._wake_sender)
         return receipt
+
+    def everywhere(self, command: Command) -> list[Receipt]:
+        """Queue a command for the workers of every shard: here there is one."""
+        return [self.hand_over(command)]
 
     def _wake_sender(self) -> None:
         """Wake the first of the lanes that are free: all web processes prefer the same worker then,
@@ -112,12 +132,16 @@ class Courier:
         while True:
             try:
                 lane.connect()
+                self._connected.add(lane)
                 while True:
                     self._send_frame(lane)
             except OSError as error:
                 log.debug("a lane broke: %s", error)
             except Exception:
                 log.exception("a lane broke for a reason that is a bug")
+            if lane in self._connected:
+                self._connected.discard(lane)
+                self._last_connected_ms = clock_ms()
             lane.close()
             gevent.sleep(RECONNECT_SECONDS)
 
@@ -134,18 +158,36 @@ class Courier:
             self._settle(receipt, outcome)
 
     def _next_frame(self, lane: Lane) -> list[Receipt]:
-        while not self._queue:  # a sender may be woken for work that another one took
-            self._idle[lane] = waiter = Waiter()
-            waiter.get()
-        frame = [self._queue.popleft() for _ in range(min(len(self._queue), self._frame_max))]
-        for receipt in frame:
-            receipt.sent = True
+        frame: list[Receipt] = []
+        while not frame:  # a sender may be woken for work that another one took
+            if not self._queue:
+                self._idle[lane] = waiter = Waiter()
+                waiter.get()
+            now_ms = clock_ms()
+            while self._queue and len(frame) < self._frame_max:
+                receipt = self._queue.popleft()
+                if now_ms > receipt.command.deadline_ms:
+                    self._expire(receipt)
+                else:
+                    receipt.sent = True
+                    frame.append(receipt)
         return frame
 
+    def _expire(self, receipt: Receipt) -> None:
+        """Settle what waits here past its deadline; what was never sent is surely not sold."""
+        self._settle(receipt, Unreached() if receipt.sent else TooLate())
+
     def _settle(self, receipt: Receipt, outcome: Outcome) -> None:
-        receipt.outcome = outcome
-        self._open.pop(receipt, None)
-        receipt.wake()
+        if self._open.pop(receipt, False) is not False:
+            receipt.outcome = outcome
+            receipt.wake()
+
+    def _given_up(self) -> bool:
+        return (
+            self._patience_ms is not None
+            and not self._connected
+            and clock_ms() - self._last_connected_ms > self._patience_ms
+        )
 
     # --- time ---
 
@@ -157,7 +199,13 @@ class Courier:
     def _sweep_once(self, now_ms: int) -> None:
         for receipt in [r for r in self._queue if now_ms > r.command.deadline_ms]:
             self._queue.remove(receipt)
-            self._settle(receipt, Unreached() if receipt.sent else TooLate())
+            self._expire(receipt)
+        for receipt in [r for r in self._open if now_ms > r.command.deadline_ms + LAST_ANSWER_MS]:
+            self._settle(receipt, Unreached())
+        if self._given_up():
+            for receipt in self._queue:
+                self._settle(receipt, Unreached() if receipt.sent else Unsettled("never sent"))
+            self._queue.clear()
         if self._queue:  # there may be no lull for long
             self._wake_sender()
         for receipt in self._open:

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import msgspec
 
+from workers.codec import GARBAGE, decode_commands, decode_outcomes, encode
 from workers.domain import Command, Outcome
-from workers.handoffs import GARBAGE, decode_commands, decode_outcomes, encode
 
 log = logging.getLogger(__name__)
 

@@ -40,8 +40,13 @@ class Ledger(Protocol):
 class LedgerReader(Protocol):
     """The web's side. Each call is one short read of what is committed. Raises LedgerFault."""
 
-    ledger_id: str  # which ledger this is; a copy of it has the same
-    secret: bytes  # order ids are made from keys with it
+    @property
+    def ledger_id(self) -> str:
+        """Which ledger this is; a copy of it has the same. Raises NoLedger."""
+
+    @property
+    def secret(self) -> bytes:
+        """What order ids are made from keys with. Raises NoLedger."""
 
     def event(self, event_id: str) -> Event | None:
         """Return one event with its stock."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from workers.domain import CancelOrder, Command, Event, Fact, Probe, Purchase, PutEvent, SwitchEvent
+from workers.domain import Command, Event, Fact, PutEvent
 from workers.errors import Fenced
 from workers.ledgers.sqlite_file import (
     check_schema,
@@ -27,6 +27,7 @@ from workers.ledgers.sqlite_rows import (
     to_json,
     to_order,
 )
+from workers.ledgers.touched import accounts, named
 from workers.rules import Settlement, State
 
 _SALE_FACTS = frozenset(
@@ -85,7 +86,7 @@ class SqliteLedger:
 
     def _load(self, commands: list[Command]) -> State:
         state = State()
-        order_ids, event_ids = _named(commands)
+        order_ids, event_ids = named(commands)
         for row in select_in(self._connection, f"{ORDERS} WHERE o.id IN", map(to_blob, order_ids)):
             order = to_order(row)
             state.orders[order.id] = order
@@ -279,31 +280,12 @@ class SqliteLedger:
             self._connection.execute("ROLLBACK")
 
 
-def _named(commands: list[Command]) -> tuple[set[str], set[str]]:
-    """Return the ids of the orders and of the events that a batch names."""
-    orders, events = set(), set()
-    for command in commands:
-        match command:
-            case Purchase():
-                orders.add(command.id)
-                events.add(command.event)
-            case CancelOrder():
-                orders.add(command.id)
-            case PutEvent() | SwitchEvent():
-                events.add(command.event)
-            case Probe():
-                pass
-    return orders, events
-
-
 def _accounts(commands: list[Command], state: State) -> set[tuple[str, str]]:
-    """Name the (event, buyer) pairs whose counts this batch may read or change."""
+    """Name the (event, buyer) pairs whose counts are kept, among those that a batch touches."""
     limited = {event.id for event in state.events.values() if event.max_per_buyer is not None}
     limited |= {
         c.event for c in commands if isinstance(c, PutEvent) and c.max_per_buyer is not None
     }
     if not limited:
         return set()
-    buys = {(c.event, c.buyer) for c in commands if isinstance(c, Purchase) and c.buyer is not None}
-    known = {(o.event, o.buyer) for o in state.orders.values() if o.buyer is not None}
-    return {(event, buyer) for event, buyer in buys | known if event in limited}
+    return {account for account in accounts(commands, state.orders) if account[0] in limited}

@@ -1,0 +1,61 @@
+"""What a web process reads and hands over to, by the settings: this host's ledger, or Redis."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from workers.handoffs.courier import Courier
+from workers.handoffs.couriers import Carrier, Couriers
+from workers.handoffs.redis_stream import RedisLane
+from workers.handoffs.unix_socket import UnixLane
+from workers.hearts import Hearts
+from workers.ledgers import LedgerReader
+from workers.ledgers.redis_reader import RedisReader, RemotePulse
+from workers.ledgers.sqlite_reader import SqliteReader
+from workers.settings import Settings
+from workers.shards.server import open_server
+
+LANES: Final = 2  # to a shard: one frame is settled while the next waits on the stream
+PATIENCE_SECONDS: Final = 1.0  # without Redis, before a buyer is told to come again
+
+
+class Store(NamedTuple):
+    """The ledger as a web process sees it."""
+
+    reader: LedgerReader
+    carrier: Carrier
+    workers: Callable[[], list[RemotePulse]]  # all that are known
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the ledger and start the couriers. Raises BadSetting, BootFailed."""
+    return _on_one_host(settings) if settings.lock == "process" else _on_many_hosts(settings)
+
+
+def _on_one_host(settings: Settings) -> Store:
+    reader = SqliteReader(settings.ledger_path)
+    lanes = [UnixLane(settings.run_path, worker) for worker in range(1, settings.workers + 1)]
+    courier = Courier(lanes, max_in_flight=settings.max_in_flight, frame_max=settings.batch_max)
+    courier.start()
+    hearts = Hearts(settings.run_path / "hearts", settings.workers)
+    host = socket.gethostname()
+    return Store(reader, courier, lambda: [RemotePulse(host, pulse) for pulse in hearts.pulses()])
+
+
+def _on_many_hosts(settings: Settings) -> Store:
+    server = open_server(settings)
+    reader = RedisReader(server)
+
+    def start(shard: int) -> Courier:
+        courier = Courier(
+            [RedisLane(server, shard) for _ in range(LANES)],
+            max_in_flight=settings.max_in_flight,
+            frame_max=settings.batch_max,
+            patience_seconds=PATIENCE_SECONDS,
+        )
+        courier.start()
+        return courier
+
+    return Store(reader, Couriers(server, reader, start, settings.max_in_flight), reader.workers)

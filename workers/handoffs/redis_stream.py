@@ -1,0 +1,189 @@
+"""The hand-off over Redis: frames on the shard's stream, answers on a stream of each lane's own.
+
+A frame stays on the stream until the commit that settles it takes it off (`shards.turn`): a worker
+that dies leaves nothing to claim. A lane has one frame under way; it skips answers to older ones.
+Deadlines go by Redis' clock, which is one for all hosts: a frame says how far its sender's is off.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import Any, Final
+
+from msgspec.structs import force_setattr
+
+from workers.codec import GARBAGE, decode_commands, decode_outcomes, encode
+from workers.domain import Command, Outcome
+from workers.errors import LedgerFault, LedgerLost
+from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
+from workers.shards.keys import Keys
+from workers.shards.link import Link, Script, call
+from workers.shards.server import Server
+from workers.shards.turn import Frame, Turn
+
+log = logging.getLogger(__name__)
+
+BLOCK_MS: Final = 500  # for an answer, between two looks whether it can still come
+CLOCK_TRIP_MS: Final = 50  # a reply that took longer says too little about Redis' clock
+CLOCK_TRIES: Final = 5
+CLOCK_LEARNT_FOR_MS: Final = 10_000  # clocks drift, and are set
+FAULT_SECONDS: Final = 0.05  # between two tries to reach a Redis that is gone
+
+_APPEND = Script("append")
+
+
+class RedisInbox:
+    """A worker's end. The frames are read in the step that takes the lock."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    def take(self, limit: int, wait_seconds: float) -> list[Command]:
+        """Wait for frames and the lock; return up to `limit` commands, one frame at least, or none.
+
+        A fault of Redis is none of the caller's: nothing is taken then.
+        """
+        turn = self._turn
+        try:
+            turn.tell()
+            if not turn.take(limit) and wait_seconds > 0:
+                turn.wait(wait_seconds)
+                turn.take(limit)
+            turn.recovered()
+            commands = self._open(turn.frames)
+            if turn.frames and not commands:
+                self.answer([])
+        except LedgerFault as fault:
+            turn.complain(fault)
+            return []
+        return commands
+
+    def take_waiting(self, limit: int) -> list[Command]:
+        """Return further commands, unless all that waited was read when the lock was taken."""
+        turn = self._turn
+        if turn.complete or limit <= 0:
+            return []
+        if turn.token is None:
+            return self.take(limit, 0)
+        return self._open(turn.more(limit))
+
+    def answer(self, outcomes: list[Outcome]) -> None:
+        """Answer what was taken, unless the commit did, or a fault left it on the stream."""
+        turn = self._turn
+        try:
+            if turn.frames:
+                turn.answer(turn.bodies(outcomes))
+        except LedgerFault as fault:
+            turn.complain(fault)
+
+    def close(self) -> None:
+        """Take no more; what is on the stream is another worker's."""
+        self._turn.close()
+
+    def _open(self, frames: list[Frame]) -> list[Command]:
+        commands: list[Command] = []
+        for frame in frames:
+            try:
+                found = decode_commands(frame.body)
+            except GARBAGE as error:
+                log.error("a frame on the stream is garbage and is dropped: %s", error)
+                found = []
+            frame.count = len(found)
+            for command in found:
+                force_setattr(command, "deadline_ms", command.deadline_ms + frame.offset_ms)
+            commands += found
+        return commands
+
+
+class RedisLane:
+    """The web's end of one way to a shard's workers, whichever of them is at work."""
+
+    def __init__(self, server: Server, shard: int) -> None:
+        self._server = server
+        self._shard = shard
+        self._keys = Keys(shard)
+        self._name = uuid.uuid4().hex
+        self._link: Link = server.link(shard)
+        self._number = 0
+        self._seen: Any = "0-0"  # the newest answer that was read
+        self._offset_ms = 0
+        self._clock_learned_ms = 0
+
+    def connect(self) -> None:
+        """Reach Redis, and learn its clock. Raises ConnectionError."""
+        try:
+            self._link.learn(_APPEND)
+            for _ in range(CLOCK_TRIES):
+                if self._learn_clock():
+                    return
+            raise LedgerFault("Redis answers too slowly to compare clocks")
+        except LedgerFault as fault:
+            time.sleep(FAULT_SECONDS)
+            raise ConnectionError(str(fault)) from fault
+
+    def exchange(self, commands: list[Command]) -> list[Outcome]:
+        """Put one frame on the stream and wait for its answer. Raises ConnectionError."""
+        try:
+            body = self._exchange(commands)
+        except LedgerLost as lost:
+            log.critical("%s", lost)
+            time.sleep(FAULT_SECONDS)
+            raise ConnectionError(str(lost)) from lost
+        except LedgerFault as fault:
+            raise ConnectionError(str(fault)) from fault
+        try:
+            outcomes = decode_outcomes(body)
+        except GARBAGE as error:
+            raise ConnectionError(f"a worker answered garbage: {error}") from error
+        if len(outcomes) != len(commands):
+            raise ConnectionError(f"{len(commands)} commands, but {len(outcomes)} outcomes")
+        return outcomes
+
+    def close(self) -> None:
+        """Let go of the connection; the stream of answers expires."""
+        self._link.close()
+
+    def _exchange(self, commands: list[Command]) -> bytes:
+        identity = self._server.identity()
+        ledger = identity.id if identity else ""
+        self._number += 1
+        until_ms = max(c.deadline_ms for c in commands) + HEARTBEAT_LIMIT_MS
+        if clock_ms() - self._clock_learned_ms > CLOCK_LEARNT_FOR_MS:
+            self._learn_clock()
+        keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands]
+        frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
+        appended, answers = self._link.ask(call(_APPEND, keys, ledger, *frame), self._wait())
+        if appended == b"other":
+            raise LedgerLost("Redis holds another ledger than before")
+        while True:
+            for number, body in self._read(answers):
+                if number == self._number:
+                    return body
+            if clock_ms() > until_ms:
+                raise LedgerFault("no worker answered in time")
+            [answers] = self._link.ask(self._wait())
+
+    def _wait(self) -> tuple[Any, ...]:
+        key = self._keys.answers(self._name)
+        return ("XREAD", "BLOCK", BLOCK_MS, "STREAMS", key, self._seen)
+
+    def _read(self, answers: Any) -> list[tuple[int, bytes]]:
+        if not answers:
+            return []
+        [(_, entries)] = answers
+        self._seen = entries[-1][0]
+        return [(int(fields[1]), fields[3]) for _, fields in entries]
+
+    def _learn_clock(self) -> bool:
+        """Compare clocks; false if the way there and back took too long to say much."""
+        asked_ms = clock_ms()
+        [(seconds, micros)] = self._link.ask(("TIME",))
+        answered_ms = clock_ms()
+        if answered_ms - asked_ms > CLOCK_TRIP_MS:
+            return False
+        redis_ms = int(seconds) * 1000 + int(micros) // 1000
+        self._offset_ms = redis_ms - (asked_ms + answered_ms) // 2
+        self._clock_learned_ms = answered_ms
+        return True

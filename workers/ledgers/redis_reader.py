@@ -1,0 +1,155 @@
+"""The web's view of the Redis ledger: short reads of what is committed, each from one shard.
+
+Every read also asks which ledger it is, and how far it has come: a Redis that came back empty,
+older or as another one is refused here too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from workers.domain import Entry, Event, Order, TicketsSold
+from workers.errors import NoLedger
+from workers.hearts import Pulse
+from workers.ledgers.redis_rows import (
+    id_bytes,
+    read_entry,
+    read_event,
+    read_order,
+    reporting_damage,
+)
+from workers.shards.keys import Keys, home_of_order, shard_of_event
+from workers.shards.link import Command
+from workers.shards.pulses import read_pulses
+from workers.shards.server import Server
+
+JOURNAL_PAGE: Final = 500
+
+
+class RemotePulse(Struct):
+    """A worker of some host."""
+
+    host: str
+    pulse: Pulse
+
+
+class RedisReader:
+    """A web process's view of all shards. Greenlets may share it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    @property
+    def ledger_id(self) -> str:
+        """Which ledger this is. Raises NoLedger before the first event is put."""
+        identity = self._server.identity()
+        if identity is None:
+            raise NoLedger("no event has been put yet")
+        return identity.id
+
+    @property
+    def secret(self) -> bytes:
+        """What order ids are made with. Raises NoLedger before the first event is put."""
+        identity = self._server.identity()
+        if identity is None:
+            raise NoLedger("no event has been put yet")
+        return bytes.fromhex(identity.secret)
+
+    @reporting_damage
+    def event(self, event_id: str) -> Event | None:
+        """Return one event with its stock."""
+        if self._server.identity() is None:
+            return None
+        shard = self._shard_of(event_id)
+        [value] = self._ask(shard, ("HGET", Keys(shard).events, event_id))
+        return read_event(value).event if value else None
+
+    @reporting_damage
+    def events(self) -> list[Event]:
+        """Return all events with their stock, in the order they were made; those of a shard as they
+        stood at one moment.
+        """
+        if self._server.identity() is None:
+            return []
+        found = []
+        for shard in range(1, self._server.shards + 1):
+            [values] = self._ask(shard, ("HVALS", Keys(shard).events))
+            found += [read_event(value) for value in values]
+        found.sort(key=lambda stored: stored.made)
+        return [stored.event for stored in found]
+
+    @reporting_damage
+    def order(self, order_id: str) -> Order | None:
+        """Return one order by its id."""
+        if self._server.identity() is None:
+            return None
+        field, shard = id_bytes(order_id), 1
+        if self._server.shards > 1:
+            home = home_of_order(order_id, self._server.shards)
+            [claim] = self._ask(home, ("HGET", Keys(home).claims, field))
+            shard = int(claim or home)
+        [value] = self._ask(shard, ("HGET", Keys(shard).orders, field))
+        return read_order(order_id, value) if value else None
+
+    @reporting_damage
+    def orders(self, event_id: str, after: int, limit: int) -> list[Order]:
+        """Return up to `limit` orders sold after entry `after`, in order of sale."""
+        ids: list[str] = []
+        while len(ids) < limit:
+            page = self.entries(event_id, after, JOURNAL_PAGE)
+            ids += [entry.fact.order for entry in page if isinstance(entry.fact, TicketsSold)]
+            if len(page) < JOURNAL_PAGE:
+                break
+            after = page[-1].number
+        if not ids:
+            return []
+        shard, wanted = self._shard_of(event_id), ids[:limit]
+        [values] = self._ask(shard, ("HMGET", Keys(shard).orders, *map(id_bytes, wanted)))
+        return [read_order(*pair) for pair in zip(wanted, values, strict=True) if pair[1]]
+
+    @reporting_damage
+    def entries(self, event_id: str, after: int, limit: int) -> list[Entry]:
+        """Return up to `limit` journal entries after entry `after`."""
+        first, values = self._page(event_id, Keys.journal, after, limit)
+        return [read_entry(event_id, n, value) for n, value in enumerate(values, first)]
+
+    def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return up to `limit` (number, entry of its order) above number `after`."""
+        first, values = self._page(event_id, Keys.tickets, after, limit)
+        return [(n, int(value)) for n, value in enumerate(values, first)]
+
+    def workers(self) -> list[RemotePulse]:
+        """Return the workers of every host that were heard of lately."""
+        found: list[RemotePulse] = []
+        for shard in range(1, self._server.shards + 1):
+            with self._server.reading(shard) as link:
+                found += [RemotePulse(*pair) for pair in read_pulses(link, shard)]
+        return found
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._server.close()
+
+    def _page(self, event_id: str, key_of: Any, after: int, limit: int) -> tuple[int, list[bytes]]:
+        """Return the number of the first value, and up to `limit` values of an event's list."""
+        if self._server.identity() is None:
+            return 1, []
+        shard, start = self._shard_of(event_id), max(after, 0)
+        key = key_of(Keys(shard), event_id)
+        [values] = self._ask(shard, ("LRANGE", key, start, start + limit - 1))
+        return start + 1, values
+
+    def _shard_of(self, event_id: str) -> int:
+        return shard_of_event(event_id, self._server.shards)
+
+    def _ask(self, shard: int, *commands: Command) -> list[Any]:
+        memory = self._server.memory
+        floor = memory.floor(shard)
+        with self._server.reading(shard) as link:
+            (ledger, committed), *replies = link.ask(
+                ("HMGET", Keys(shard).meta, "ledger", "committed"), *commands
+            )
+        memory.check(shard, (ledger or b"").decode(), int(committed or 0), floor)
+        return replies

@@ -1,0 +1,118 @@
+"""The site of many hosts: ledger, hand-off and lock in Redis. Workers and webs meet there only.
+
+Each worker serves one shard. A lock is a lease there: who dies with it keeps it until it expires,
+or until the worker in its place gives it back, which is the first thing that one does. So nobody
+else has to start again.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import Final
+
+from workers.errors import BadSetting, BootFailed, Unavailable
+from workers.handoffs.redis_stream import RedisInbox
+from workers.hearts import Heart, Pulse
+from workers.ledgers.redis import RedisLedger
+from workers.locks import RedisLock
+from workers.settings import Settings
+from workers.shards.server import open_server
+from workers.shards.turn import Turn, release_for
+from workers.worker import WAIT_SECONDS, Worker
+
+log = logging.getLogger(__name__)
+
+BOOT_AGAIN_SECONDS: Final = 0.5  # a Redis that restarts is not back in less
+
+
+class ManyHosts:
+    """What the workers of all pools share, as one pool sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._host = socket.gethostname()
+        self._shards = 1
+        self._dead: dict[int, str] = {}  # by worker, whose lock the one in its place gives back
+
+    def prepare(self) -> None:
+        """Say which Redis it is, and refuse one that breaks the promise."""
+        server = open_server(self._settings)
+        try:
+            warnings = server.check()
+            known = server.identity() is not None
+            self._shards = server.shards
+        finally:
+            server.close()
+        ledger = "the ledger" if known else "a new ledger:"
+        log.info("%s %s, shards: %d", ledger, self._settings.redis_shown, self._shards)
+        for warning in warnings:
+            log.warning("Redis may lose sales: %s", warning)
+
+    def begin_generation(self) -> None:
+        """Refuse a pool that cannot serve every shard. Raises BadSetting."""
+        _check_workers(self._settings, self._shards)
+
+    def boot(self, heart: Heart) -> Worker:
+        """Put a worker together, however long Redis cannot be reached. Raises BootFailed."""
+        said = False
+        while True:
+            try:
+                return self._boot(heart)
+            except BadSetting as error:
+                raise BootFailed(str(error)) from error
+            except Unavailable as fault:
+                if not said:
+                    log.error("not yet: %s", fault)
+                said = True
+                heart.beat()
+                time.sleep(BOOT_AGAIN_SECONDS)
+
+    def free_lock_of(self, dead: Pulse) -> bool:
+        """Leave it to the next worker: nobody here waits for Redis."""
+        self._dead[dead.worker] = self._name_of(dead)
+        return True
+
+    def look(self, *, ready: bool) -> None:
+        """Each worker looks for itself."""
+
+    def _boot(self, heart: Heart) -> Worker:
+        settings, pulse = self._settings, heart.pulse()
+        server = open_server(settings)
+        shards = server.shards
+        _check_workers(settings, shards)
+        shard = (pulse.worker - 1) % shards + 1
+        turn = Turn(
+            server,
+            shard,
+            owner=self._name_of(pulse),
+            ttl_ms=settings.lock_ttl_ms,
+            heart=heart,
+            host=self._host,
+        )
+        if pulse.worker in self._dead:
+            release_for(server, shard, self._dead[pulse.worker])
+        inbox, ledger = RedisInbox(turn), RedisLedger(turn, settings.redis_replicas)
+        return Guest(inbox, RedisLock(turn), ledger, heart, turn.now, settings.batch_max)
+
+    def _name_of(self, pulse: Pulse) -> str:
+        """Return the name by which a worker owns a lock: no two ever have the same."""
+        return f"{self._host}:{pulse.pid}:{pulse.started_ms}"
+
+
+class Guest(Worker):
+    """A worker that leaves when it is told to: what waits is in Redis, for any other one."""
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        while not self.stopping:
+            self.run_once(WAIT_SECONDS)
+
+
+def _check_workers(settings: Settings, shards: int) -> None:
+    if settings.workers < shards:
+        raise BadSetting(
+            f"SOLDOUT_WORKERS={settings.workers}: fewer than the ledger has shards, {shards};"
+            " each needs a worker in every pool"
+        )

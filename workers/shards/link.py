@@ -1,0 +1,121 @@
+"""One connection to the server of one key: commands go out in one write, replies come in order.
+
+Nothing is ever sent twice: whoever calls knows whether that is safe. After any fault the connection
+is closed, and the next call looks anew where the server is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha1
+from importlib import resources
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from workers.errors import LedgerFault
+
+SOCKET_SECONDS: Final = 1.0  # for one reply; a worker may be silent for twice that long
+Command = tuple[Any, ...]
+
+
+class Script:
+    """A Lua script of ours, known to the server by its hash."""
+
+    def __init__(self, name: str) -> None:
+        folder = resources.files(__package__) / "lua"
+        self.text = (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Link:
+    """A connection, opened at its first use. `place` says where to; `moved` is told of faults."""
+
+    def __init__(self, place: Callable[[], dict[str, Any]], moved: Callable[[], None]) -> None:
+        self._place = place
+        self._moved = moved
+        self._connection: Any = None  # a redis-py Connection, whose methods have no types
+        self._known: set[str] = set()
+
+    def ask(self, *commands: Command) -> list[Any]:
+        """Send commands together and return their replies. Raises LedgerFault.
+
+        Then it is not known which of them were done.
+        """
+        try:
+            replies = self._exchange(commands)
+        except (RedisError, OSError) as error:
+            self.close()
+            self._moved()
+            raise LedgerFault(_in_words(error)) from error
+        except BaseException:  # killed in the middle: the replies would be taken for others'
+            self.close()
+            raise
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                self.close()
+                self._moved()
+                raise LedgerFault(_in_words(reply)) from reply
+        return replies
+
+    def run(self, script: Script, keys: list[str], *arguments: Any) -> Any:
+        """Run a script once. Raises LedgerFault; then it is not known whether it ran."""
+        self.learn(script)
+        return self.ask(call(script, keys, *arguments))[0]
+
+    def learn(self, *scripts: Script) -> None:
+        """Make scripts known to the server, once a connection: a restarted server knows none."""
+        if self._connection is None:
+            self._known.clear()
+        unknown = [script for script in scripts if script.sha not in self._known]
+        if unknown:
+            self.ask(*[("SCRIPT", "LOAD", script.text) for script in unknown])
+            self._known.update(script.sha for script in unknown)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            with suppress(RedisError, OSError):
+                self._connection.disconnect()
+            self._connection = None
+
+    def _exchange(self, commands: tuple[Command, ...]) -> list[Any]:
+        connection: Any = self._connection or self._connect()
+        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        replies: list[Any] = []
+        for _ in commands:
+            try:
+                replies.append(connection.read_response())
+            except ResponseError as error:
+                replies.append(error)
+        return replies
+
+    def _connect(self) -> Any:
+        known = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": SOCKET_SECONDS}
+        options = known | self._place()
+        make = options.pop("connection_class", redis.Connection)
+        connection: Any = make(protocol=2, retry=Retry(NoBackoff(), 0), driver_info=None, **options)
+        connection.connect()
+        self._connection = connection
+        return connection
+
+
+def call(script: Script, keys: list[str], *arguments: Any) -> Command:
+    """Return the command that runs a script which the server knows."""
+    return ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case AuthenticationError():
+            return f"Redis does not let us in: {error}"
+        case NoScriptError():
+            return "Redis has forgotten our scripts"
+        case ResponseError():
+            return f"Redis refused: {error}"
+        case _:
+            return f"Redis cannot be reached: {error}"

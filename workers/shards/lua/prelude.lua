@@ -1,0 +1,34 @@
+-- What several scripts share; it stands before each of them.
+
+-- Wake one worker that waits for work or for the lock. One element is enough: who wakes looks at all.
+local function wake(list)
+  if redis.call('LLEN', list) == 0 then redis.call('LPUSH', list, 1) end
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Send the answers and take their frames off the stream.
+-- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id.
+local function part(commands, through, first, last, keep_ms)
+  for i = first, last, 3 do
+    local stream = KEYS[tonumber(ARGV[i])]
+    redis.call('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2])
+    redis.call('PEXPIRE', stream, keep_ms)
+  end
+  if through ~= '' then
+    local time, sequence = string.match(through, '(%d+)-(%d+)')
+    redis.call('XTRIM', commands, 'MINID', string.format('%s-%d', time, sequence + 1))
+  end
+end
+
+-- Give the lock back, if it is still this owner's, and wake who may want it.
+local function release(lock, wanted, list, commands, owner, stays)
+  if redis.call('GET', lock) ~= owner then return end
+  redis.call('DEL', lock)
+  if redis.call('DEL', wanted) == 1 or (stays ~= '1' and redis.call('XLEN', commands) > 0) then
+    wake(list)
+  end
+end

@@ -1,0 +1,182 @@
+"""The Redis where all hosts meet: its shards, the ledger's identity, and if it keeps promises."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from workers.errors import BadSetting, BootFailed, LedgerFault, LedgerLost
+from workers.settings import Settings
+from workers.shards.identity import Identity, read_identity
+from workers.shards.keys import LEDGER, Keys
+from workers.shards.link import Link
+from workers.shards.memory import Memory
+from workers.shards.topology import Topology, topology_of
+
+OLDEST_REDIS: Final = (7, 0)
+READERS_MAX: Final = 16  # connections that read for one process: reads are short, others wait
+SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+AT_RISK: Final = {
+    "appendonly": "a restart of Redis loses sales",
+    "appendfsync": "a power failure loses the sales of the last second",
+    "maxmemory-policy": "a full Redis would throw away orders",
+}
+
+
+class Server:
+    """One process's view of the Redis ledger. Make it after any fork."""
+
+    def __init__(self, topology: Topology, memory: Memory, *, strict: bool, asked: int | None):
+        self.topology = topology
+        self.memory = memory
+        self._strict = strict
+        self._asked = asked
+        self._identity: Identity | None = None
+        self._idle: dict[int, list[Link]] = {}
+        self._readers = threading.BoundedSemaphore(READERS_MAX)
+
+    # --- connections ---
+
+    def link(self, shard: int) -> Link:
+        """Return a connection of one's own to a shard's server; shard 0 is the identity's."""
+        key = Keys(shard).meta if shard else LEDGER
+        return Link(lambda: self.topology.place_of(key), self.topology.forget)
+
+    @contextmanager
+    def reading(self, shard: int) -> Iterator[Link]:
+        """Lend a connection to a shard's server for a short read; greenlets share a few."""
+        with self._readers:
+            idle = self._idle.setdefault(shard, [])
+            link = idle.pop() if idle else self.link(shard)
+            try:
+                yield link
+            finally:
+                idle.append(link)
+
+    def close(self) -> None:
+        """Let go of all connections that are not in use."""
+        for links in self._idle.values():
+            while links:
+                links.pop().close()
+
+    # --- identity ---
+
+    def identity(self) -> Identity | None:
+        """Return the ledger's identity, None before the first event is put.
+
+        Raises LedgerFault, and LedgerLost if it is not the ledger that this host has seen.
+        """
+        if self._identity is None:
+            found = self._read_identity()
+            if found is None or not found.ready:
+                if self.memory.ledger_id:
+                    self.memory.check(0, "", 0, 0)
+                return None
+            self.memory.check(0, found.id, 0, 0)
+            if self._asked not in (None, found.shards):
+                raise BadSetting(
+                    f"SOLDOUT_SHARDS={self._asked}: the ledger in Redis has {found.shards}"
+                )
+            self._identity = found
+        return self._identity
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are, or will be. Raises LedgerFault, BadSetting."""
+        identity = self.identity()
+        return identity.shards if identity else self._asked or 1
+
+    def create(self) -> Identity:
+        """Make the ledger: the explicit act. Who comes second, or after a crash, ends what began.
+
+        Raises LedgerFault, BadSetting.
+        """
+        known = self.identity()
+        if known is not None:
+            return known
+        with self.reading(0) as link:
+            link.ask(("SET", LEDGER, msgspec.json.encode(Identity.new(self.shards)), "NX"))
+        draft = self._read_identity()
+        if draft is None:
+            raise LedgerFault("Redis lost what it was just told")
+        for shard in range(1, draft.shards + 1):
+            with self.reading(shard) as link:
+                _, found = link.ask(
+                    ("HSETNX", Keys(shard).meta, "ledger", draft.id),
+                    ("HGET", Keys(shard).meta, "ledger"),
+                )
+            if found.decode() != draft.id:
+                raise LedgerLost(f"shard {shard} belongs to another ledger, {found.decode()}")
+        ready = msgspec.structs.replace(draft, ready=True)
+        with self.reading(0) as link:
+            link.ask(("SET", LEDGER, msgspec.json.encode(ready)))
+        identity = self.identity()
+        if identity is None:
+            raise LedgerFault("Redis lost what it was just told")
+        return identity
+
+    def _read_identity(self) -> Identity | None:
+        with self.reading(0) as link:
+            [text] = link.ask(("GET", LEDGER))
+        return read_identity(text) if text else None
+
+    # --- promises ---
+
+    def check(self) -> list[str]:
+        """Look at every server's version and settings; return what weakens the promise, in words.
+
+        Raises BootFailed for what cannot work, or weakens it without having been allowed;
+        LedgerFault if a server cannot be reached.
+        """
+        weak: list[str] = []
+        for options in self.topology.masters():
+            link = Link(lambda options=options: options, self.topology.forget)  # type: ignore[misc]
+            try:
+                [info] = link.ask(("INFO", "server"))
+                _check_version(info.decode())
+                weak += _weaknesses(link)
+            finally:
+                link.close()
+        if weak and self._strict:
+            raise BootFailed(
+                f"Redis would break the promise: {'; '.join(weak)}."
+                " SOLDOUT_REDIS_DURABILITY=relaxed accepts that"
+            )
+        return weak
+
+
+def _check_version(info: str) -> None:
+    found = re.search(r"redis_version:(\d+)\.(\d+)", info)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version < OLDEST_REDIS:
+        raise BootFailed(f"Redis {version[0]}.{version[1]} is too old: 7.0 at least")
+
+
+def _weaknesses(link: Link) -> list[str]:
+    try:
+        [pairs] = link.ask(("CONFIG", "GET", *SAFE))
+    except LedgerFault as fault:
+        if isinstance(fault.__cause__, (RedisConnectionError, OSError)):
+            raise
+        return [f"its settings cannot be seen ({fault})"]
+    texts = [item.decode() for item in pairs]
+    found = dict(zip(texts[::2], texts[1::2], strict=True))
+    return [
+        f"{name} is {found.get(name)}, not {safe} ({AT_RISK[name]})"
+        for name, safe in SAFE.items()
+        if found.get(name) != safe
+    ]
+
+
+def open_server(settings: Settings) -> Server:
+    """Return this process's view of the Redis ledger, not connected yet. Raises BadSetting."""
+    strict = settings.redis_durability == "strict"
+    memory = Memory(settings.data_path / "seen", strict=strict)
+    topology = topology_of(settings.redis_parsed())
+    return Server(topology, memory, strict=strict, asked=settings.shards)

@@ -1,0 +1,309 @@
+"""A worker's turn at its shard: the lock, the frames it read, and the end of all in one script.
+
+`take` takes the lock and reads the frames that wait, in one step. They stay on the stream until
+the commit that settles them takes them off, sends the answers and gives the lock back, in one step
+too. So a worker that dies leaves nothing behind but a lock that expires: whoever gets it next reads
+the same frames. A sleeper that wakes up finds its fencing token outdated, and changes nothing.
+
+The lock, the inbox and the ledger of one worker are views on its turn; used alone, each does its
+part in a step of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Final
+
+from msgspec import Struct
+
+from workers.codec import encode
+from workers.domain import Now, Outcome
+from workers.errors import Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
+from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Phase, clock_ms
+from workers.shards.keys import Keys
+from workers.shards.link import Command, Link, Script
+from workers.shards.pulses import TELL_EVERY_MS, forget_old, tell, untell
+from workers.shards.server import Server
+
+log = logging.getLogger(__name__)
+
+TURN_MAX_MS: Final = HEARTBEAT_LIMIT_MS  # later, a commit is refused: what it looked at is too old
+ANSWERS_KEPT_MS: Final = 120_000  # for a web process that does not read; it asks again anyway
+BLOCK_SECONDS: Final = 0.5  # below the patience for a reply
+PAUSE_SECONDS: Final = 0.1  # after a fault; and how soon a free lock is found whose holder died
+
+_TAKE, _COMMIT, _ANSWER, _RELEASE = (
+    Script(name) for name in ("take", "commit", "answer", "release")
+)
+
+
+class Frame(Struct):
+    """Commands of one lane, as they were read; `id` is their place in the stream."""
+
+    id: bytes
+    count: int
+    lane: str
+    number: int
+    offset_ms: int  # from the sender's clock to Redis' own
+    body: bytes
+
+
+class Turn:
+    """What one worker has under way in its shard. Not for threads."""
+
+    def __init__(
+        self,
+        server: Server,
+        shard: int,
+        *,
+        owner: str,
+        ttl_ms: int,
+        heart: Heart | None = None,
+        host: str = "",
+        shards: int = 1,
+    ) -> None:
+        self.server = server
+        self.shard = shard
+        self.owner = owner
+        self.keys = Keys(shard)
+        self.link: Link = server.link(shard)
+        self.token: int | None = None  # of the lock, while we have it
+        self.frames: list[Frame] = []  # read and not answered, the first ones of the stream
+        self.complete = False  # all that waited was read in the step that took the lock
+        self.leaving = False  # another worker shall be woken for what is left
+        self.ledger_id = ""
+        self._last_token = 0  # of the turn that read `frames`
+        self._ttl_ms = ttl_ms
+        self._heart = heart
+        self._host = host  # under which the worker is told of
+        self._told_ms = -TELL_EVERY_MS
+        self._shards = shards
+        self._counted = False  # whether the ledger has that many
+        self._began = (0, 0)  # by Redis' clock and by ours
+        self._fault = ""
+
+    # --- beginning ---
+
+    def take(self, commands_max: int, *, anyway: bool = False) -> bool:
+        """Take the lock, and up to so many commands; `anyway`, even if none waits. One try.
+
+        Raises LedgerFault.
+        """
+        keys = [self.keys.meta, self.keys.lock, self.keys.wanted, self.keys.commands]
+        floor = self.server.memory.floor(self.shard)
+        asked = clock_ms()
+        reply = self.run(_TAKE, keys, self.owner, self._ttl_ms, commands_max, "1" if anyway else "")
+        if reply[0] == b"held":
+            return False
+        self.ledger_id = reply[1].decode()
+        try:
+            self.server.memory.check(self.shard, self.ledger_id, int(reply[2]), floor)
+        except LedgerLost:
+            if reply[0] == b"mine":
+                self.token = int(reply[4])
+                self.release()
+            raise
+        self._count_shards()
+        self._began = int(reply[3]), asked
+        if reply[0] == b"idle":
+            return False
+        self.token = self._last_token = int(reply[4])
+        if commands_max:
+            self.frames = [_to_frame(*entry) for entry in reply[5]]
+        if self._heart:
+            self._heart.enter(Phase.HOLDING)
+        return True
+
+    def _count_shards(self) -> None:
+        """See to it, once there is a ledger, that this shard is one of it."""
+        if self.ledger_id and not self._counted:
+            self._counted = True
+            if self.server.shards != self._shards:
+                raise StartAgain(f"the ledger has {self.server.shards} shards, not {self._shards}")
+
+    def more(self, commands_max: int) -> list[Frame]:
+        """Read further frames, behind those that were read; the lock must be ours."""
+        start = f"({self.frames[-1].id.decode()}" if self.frames else "-"
+        [entries] = self.ask(("XRANGE", self.keys.commands, start, "+", "COUNT", 64))
+        found: list[Frame] = []
+        for entry in entries:
+            frame = _to_frame(*entry)
+            commands_max -= frame.count
+            if commands_max < 0:
+                break
+            found.append(frame)
+        self.frames += found
+        return found
+
+    def wait(self, seconds: float) -> None:
+        """Wait until somebody wakes us, at most so long."""
+        self.ask(("BLPOP", self.keys.wake, f"{min(seconds, BLOCK_SECONDS):.3f}"))
+
+    def now(self) -> Now:
+        """Return the moment by Redis' clock, which is one for all hosts."""
+        redis_ms, ours_ms = self._began
+        moment = redis_ms + clock_ms() - ours_ms
+        return Now(wall_ms=moment, clock_ms=moment)
+
+    def tell(self) -> None:
+        """Tell all hosts of this worker, now and then."""
+        if self._heart is None or clock_ms() - self._told_ms < TELL_EVERY_MS:
+            return
+        if self._told_ms < 0:
+            forget_old(self.link, self.shard)
+        self._told_ms = clock_ms()
+        [(seconds, micros)] = self.ask(("TIME",))
+        redis_ms = int(seconds) * 1000 + int(micros) // 1000
+        self.ask(tell(self.shard, self._host, self._heart.pulse(), redis_ms))
+
+    # --- ending ---
+
+    def bodies(self, outcomes: list[Outcome]) -> list[bytes]:
+        """Return the answer to each frame that was read; nothing if these are others' outcomes."""
+        if sum(frame.count for frame in self.frames) != len(outcomes):
+            return []
+        found, start = [], 0
+        for frame in self.frames:
+            found.append(encode(outcomes[start : start + frame.count]))
+            start += frame.count
+        return found
+
+    def commit(self, token: int, keys: list[str], writes: list[Any], bodies: list[bytes]) -> None:
+        """Write what the ledger says, and end the turn. `bodies`: an answer to each frame, or none.
+
+        Raises Fenced if the turn is over, Inconsistent if a last wall held, LedgerFault if it is
+        not known whether it was written.
+        """
+        lock = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
+        fixed = [self.keys.meta, *lock, self.keys.events, self.keys.orders]
+        answers, streams = self._answers(bodies, first_key=len(fixed) + len(keys) + 1)
+        result: bytes = self.run(
+            _COMMIT,
+            [*fixed, *keys, *streams],
+            self.ledger_id,
+            token,
+            self._began[0] + TURN_MAX_MS if self.token is not None else 1 << 52,
+            self.owner if bodies else "",
+            "" if self.leaving else "1",
+            self.frames[-1].id if bodies else "",
+            ANSWERS_KEPT_MS,
+            *writes[:3],
+            len(bodies),
+            *writes[3:],
+            *answers,
+        )
+        if result in (b"fenced", b"late"):
+            self._over()
+            raise Fenced(f"fencing token {token} is too old: {result.decode()}")
+        if result == b"other":
+            self._over()
+            raise LedgerLost("Redis holds another ledger than before")
+        if result != b"done":
+            raise Inconsistent(f"the ledger is not as it was read: {result.decode()}")
+        self.server.memory.check(self.shard, self.ledger_id, token, 0)
+        if bodies:
+            self._over()
+
+    def answer(self, bodies: list[bytes]) -> None:
+        """Answer every frame that was read, unless another worker has them by now."""
+        if self.frames:
+            answers, streams = self._answers(bodies, first_key=3)
+            keys = [self.keys.meta, self.keys.commands, *streams]
+            through = self.frames[-1].id
+            self.frames = []
+            self.run(_ANSWER, keys, self._last_token, through, ANSWERS_KEPT_MS, *answers)
+        self.release()
+
+    def release(self) -> None:
+        """Give the lock back, if we have it."""
+        if self.token is not None:
+            self.token = None
+            keys = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
+            self.run(_RELEASE, keys, self.owner, "" if self.leaving else "1")
+            self._rest()
+
+    def abandon(self) -> None:
+        """Leave all as it stands, after a fault: the frames are on the stream, the lock expires."""
+        self._over()
+        self.link.close()
+
+    def close(self) -> None:
+        """Leave the shard to the others."""
+        self.leaving = True
+        try:
+            self.release()
+            if self._heart:
+                self.ask(untell(self.shard, self._host, self._heart.pulse().worker))
+        except LedgerFault as fault:
+            log.warning("the lock is left to expire: %s", fault)
+        self._over()
+        self.link.close()
+
+    # --- talking ---
+
+    def run(self, script: Script, keys: list[str], *arguments: Any) -> Any:
+        """Run a script. Raises LedgerFault."""
+        if self._heart:
+            self._heart.beat()
+        return self.link.run(script, keys, *arguments)
+
+    def ask(self, *commands: Command) -> list[Any]:
+        """Send commands together. Raises LedgerFault."""
+        if self._heart:
+            self._heart.beat()
+        return self.link.ask(*commands)
+
+    def complain(self, fault: LedgerFault) -> None:
+        """Say a fault once, not at every try; and do not try again at once."""
+        self.abandon()
+        if str(fault) != self._fault:
+            self._fault = str(fault)
+            log.error("not selling: %s", fault)
+        time.sleep(PAUSE_SECONDS)
+
+    def recovered(self) -> None:
+        """Say that a fault has passed."""
+        if self._fault:
+            self._fault = ""
+            log.warning("selling again")
+
+    def _answers(self, bodies: list[bytes], first_key: int) -> tuple[list[Any], list[str]]:
+        answers: list[Any] = []
+        streams: dict[str, int] = {}
+        for frame, body in zip(self.frames, bodies, strict=bool(bodies)):
+            key = streams.setdefault(self.keys.answers(frame.lane), first_key + len(streams))
+            answers += (key, frame.number, body)
+        return answers, list(streams)
+
+    def _over(self) -> None:
+        self.token = None
+        self.frames = []
+        self._rest()
+
+    def _rest(self) -> None:
+        self.complete = False
+        if self._heart:
+            self._heart.enter(Phase.IDLE)
+
+
+def release_for(server: Server, shard: int, owner: str) -> None:
+    """Give back the lock of a worker that died, if it had it. Raises LedgerFault."""
+    keys = Keys(shard)
+    link = server.link(shard)
+    try:
+        link.run(_RELEASE, [keys.lock, keys.wanted, keys.wake, keys.commands], owner, "")
+    finally:
+        link.close()
+
+
+def _to_frame(entry_id: bytes, fields: list[bytes]) -> Frame:
+    found = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Frame(
+        entry_id,
+        int(found[b"count"]),
+        found[b"lane"].decode(),
+        int(found[b"frame"]),
+        int(found[b"offset_ms"]),
+        found[b"body"],
+    )
