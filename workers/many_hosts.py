@@ -90,6 +90,7 @@ class ManyHosts:
             ttl_ms=settings.lock_ttl_ms,
             heart=heart,
             host=self._host,
+            shards=shards,
         )
         if pulse.worker in self._dead:
             release_for(server, shard, self._dead[pulse.worker])

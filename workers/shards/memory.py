@@ -29,7 +29,7 @@ class Memory:
         self.ledger_id = self._read("ledger") or ""
 
     def floor(self, shard: int) -> int:
-        """Return the newest token seen in a shard. Ask before a request, `check` its reply by it."""
+        """Return the newest token seen in a shard: ask before a request, check its reply by it."""
         if shard not in self._committed:
             text = self._read(f"shard-{shard:02}") or "0"
             self._committed[shard] = int(text) if text.isdecimal() else 0
