@@ -7,6 +7,7 @@ while the workers still answer, and the pool last. Signal handlers only record; 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from workers.settings import Settings, make_admin_key
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
+READY_USUAL_SECONDS: Final = 3.0  # from the start of the web; without workers it takes for ever
 READY_SECONDS: Final = 0.3  # for an answer of /readyz; hearts are not looked at meanwhile
 PREPARE_AGAIN_SECONDS: Final = 0.5  # a Redis that restarts is not back in less
 WEB_BOOT_FAILED: Final = frozenset({3, 4})  # gunicorn's statuses for a web process that cannot boot
@@ -104,9 +106,13 @@ class Supervisor:
         self._wait_for(self._web)
 
     def _wait_for(self, web: Web) -> None:
+        said_after = time.monotonic() + READY_USUAL_SECONDS
         while not self._stopping and not web.ready():
             self._look()
             web.reap()
+            if time.monotonic() > said_after:
+                log.warning("not ready yet; http://%s/readyz says why", self._settings.bind)
+                said_after = math.inf
 
     def _look(self) -> None:
         wait(self._pool.sentinels if self._pool else [], LOOK_SECONDS)

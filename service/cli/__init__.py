@@ -1,4 +1,4 @@
-"""The command line: `soldout serve` becomes the service; every other command asks a running one.
+"""The command line: `serve`, `web` and `workers` become the service; all others ask a running one.
 
 Exit status: 0 done; 1 refused, not reached or not known; 2 the command itself is wrong. Results go
 to standard output, for people or with `--json` for machines; what went wrong goes to standard error
@@ -13,7 +13,7 @@ import click
 
 from service.cli.events import audit, event_group, remaining
 from service.cli.orders import buy, order_group
-from service.cli.serving import demo, serve
+from service.cli.serving import demo, serve, web, workers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,5 +32,5 @@ def main() -> None:
     """
 
 
-for command in (serve, demo, buy, order_group, remaining, event_group, audit):
+for command in (serve, web, workers, demo, buy, order_group, remaining, event_group, audit):
     main.add_command(command)

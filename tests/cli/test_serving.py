@@ -1,4 +1,4 @@
-"""`soldout serve`: its flags, its demo, and what it says of a wrong value."""
+"""`serve`, `web` and `workers`: their flags, the demo, and what is said of a wrong value."""
 
 from __future__ import annotations
 
@@ -89,11 +89,18 @@ def test_serve_becomes_the_supervisor_and_drains_when_asked(demo: Soldout) -> No
 
 
 def refused(flags: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    command, env = [*SERVE, *flags.split()], Soldout(tmp_path / "data").env
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return refused_as("serve", flags, tmp_path)
 
 
-@pytest.mark.parametrize("flags", ["--lock redis", "--workers", "--redis", "now"])
+def refused_as(
+    command: str, flags: str, tmp_path: Path, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "service", command, *flags.split()]
+    env = Soldout(tmp_path / "data", None, **settings).env
+    return subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("flags", ["--lock none", "--workers", "--redis", "now"])
 def test_a_flag_that_is_none_is_misuse(tmp_path: Path, flags: str) -> None:
     found = refused(flags, tmp_path)
     assert found.returncode == 2
@@ -106,6 +113,8 @@ def test_a_flag_that_is_none_is_misuse(tmp_path: Path, flags: str) -> None:
         ("--workers many", "SOLDOUT_WORKERS"),
         ("--web-processes 0", "SOLDOUT_WEB_PROCESSES"),
         ("--bind nowhere", "SOLDOUT_BIND"),
+        ("--lock redis --redis-url localhost", "SOLDOUT_REDIS_URL"),
+        ("--lock redis --shards none", "SOLDOUT_SHARDS"),
     ],
 )
 def test_a_wrong_value_is_status_2_and_one_line_that_names_it(
@@ -115,3 +124,33 @@ def test_a_wrong_value_is_status_2_and_one_line_that_names_it(
     assert found.returncode == 2
     assert found.stderr.count("\n") == 1
     assert variable in found.stderr
+
+
+# --- web and workers apart ---
+
+
+@pytest.mark.parametrize("command", ["web", "workers"])
+def test_web_and_workers_apart_meet_in_redis_only(tmp_path: Path, command: str) -> None:
+    for found in (
+        refused_as(command, "--lock process", tmp_path),
+        refused_as(command, "", tmp_path, lock="process"),
+    ):
+        assert found.returncode == 2
+        assert "meet only in Redis" in found.stderr.splitlines()[-1]
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_supervisor_itself_refuses_one_side_without_redis(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "workers"]
+    env = Soldout(tmp_path / "data").env
+    found = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1)
+    assert found.stderr.startswith("soldout: SOLDOUT_LOCK='process': ")
+
+
+@pytest.mark.parametrize("command", ["web", "workers"])
+def test_a_flag_of_the_other_side_is_misuse(tmp_path: Path, command: str) -> None:
+    flags = {"web": "--workers 2", "workers": "--web-processes 2"}[command]
+    found = refused_as(command, flags, tmp_path)
+    assert found.returncode == 2
+    assert "No such option" in found.stderr

@@ -21,6 +21,8 @@ from tests.harness import free_port, wait_until
 COMMANDS = [
     "",
     "serve",
+    "web",
+    "workers",
     "buy",
     "remaining",
     "order",
