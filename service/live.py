@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from flask import Blueprint
+from gevent.lock import Semaphore
 from msgspec import Struct
 
 from service.answers import NOT_STORED, Answer, answer
@@ -41,6 +42,7 @@ class Board:
         self._reader = reader
         self._carrier = carrier
         self._pages: dict[str, _Page] = {}
+        self._one_reads = Semaphore()  # reading Redis lets other greenlets run, which need not read
 
     def all_events(self) -> bytes:
         """Return `/remaining`, encoded."""
@@ -51,13 +53,21 @@ class Board:
         return self._page(event_id, lambda: self._read_one(event_id))
 
     def _page(self, name: str, read: Callable[[], bytes]) -> bytes:
-        page = self._pages.get(name)
-        now = clock_ms()
-        settled = self._carrier.settled  # before the read: what is answered meanwhile is newer
-        if page and page.settled == settled and now - page.read_ms < MAX_AGE_MS:
-            return page.body
-        page = self._pages[name] = _Page(read(), now, settled)
+        asked = self._carrier.settled
+        page = self._fresh(name, asked)
+        if page is None:
+            with self._one_reads:
+                page = self._fresh(name, asked)  # another one may have read it meanwhile
+                if page is None:
+                    now, settled = clock_ms(), self._carrier.settled
+                    page = self._pages[name] = _Page(read(), now, settled)
         return page.body
+
+    def _fresh(self, name: str, settled: int) -> _Page | None:
+        page = self._pages.get(name)
+        if page and page.settled >= settled and clock_ms() - page.read_ms < MAX_AGE_MS:
+            return page
+        return None
 
     def _read_all(self) -> bytes:
         now = wall_ms()

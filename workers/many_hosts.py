@@ -45,8 +45,11 @@ class ManyHosts:
             self._shards = server.shards
         finally:
             server.close()
-        ledger = "the ledger" if known else "a new ledger:"
-        log.info("%s %s, shards: %d", ledger, self._settings.redis_shown, self._shards)
+        where = self._settings.redis_shown
+        if known:
+            log.info("the ledger in %s has shards: %d", where, self._shards)
+        else:
+            log.info("no ledger in %s; the first event makes one", where)
         for warning in warnings:
             log.warning("Redis may lose sales: %s", warning)
 

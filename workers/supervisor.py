@@ -25,7 +25,7 @@ from workers.settings import Settings, make_admin_key
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
-READY_USUAL_SECONDS: Final = 3.0  # from the start of the web; without workers it takes for ever
+READY_USUAL_SECONDS: Final = 5.0  # from the start of the web; without workers it takes for ever
 READY_SECONDS: Final = 0.3  # for an answer of /readyz; hearts are not looked at meanwhile
 PREPARE_AGAIN_SECONDS: Final = 0.5  # a Redis that restarts is not back in less
 WEB_BOOT_FAILED: Final = frozenset({3, 4})  # gunicorn's statuses for a web process that cannot boot

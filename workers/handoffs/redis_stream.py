@@ -110,6 +110,7 @@ class RedisLane:
         self._seen: Any = "0-0"  # the newest answer that was read
         self._offset_ms = 0
         self._clock_learned_ms = 0
+        self._said = ""
 
     def connect(self) -> None:
         """Reach Redis, and learn its clock. Raises ConnectionError."""
@@ -127,12 +128,13 @@ class RedisLane:
         """Put one frame on the stream and wait for its answer. Raises ConnectionError."""
         try:
             body = self._exchange(commands)
-        except LedgerLost as lost:
-            log.critical("%s", lost)
-            time.sleep(FAULT_SECONDS)
-            raise ConnectionError(str(lost)) from lost
         except LedgerFault as fault:
+            if str(fault) != self._said:  # once: it is tried again and again
+                self._said = str(fault)
+                log.error("no purchase reaches the workers: %s", fault)
+            time.sleep(FAULT_SECONDS)
             raise ConnectionError(str(fault)) from fault
+        self._said = ""
         try:
             outcomes = decode_outcomes(body)
         except GARBAGE as error:

@@ -36,14 +36,8 @@ class Memory:
         return self._committed[shard]
 
     def check(self, shard: int, ledger_id: str, committed: int, floor: int) -> None:
-        """Take a reply for the ledger we know, or raise LedgerLost."""
-        if ledger_id != self.ledger_id:
-            if self.ledger_id:
-                what = f"holds another ledger, {ledger_id}" if ledger_id else "came back empty"
-                raise LedgerLost(
-                    f"Redis {what}, instead of {self.ledger_id}; restore it{self._or_forget()}"
-                )
-            self.remember(ledger_id)
+        """Take a shard's reply for one of the ledger we know, or raise LedgerLost."""
+        self.check_ledger(ledger_id)
         if committed < floor:
             older = f"Redis came back older: shard {shard} is at batch {committed}, was at {floor}"
             if self._strict:
@@ -54,10 +48,16 @@ class Memory:
             self._committed[shard] = committed
             self._keep(shard, committed)
 
-    def remember(self, ledger_id: str) -> None:
-        """Know from now on which ledger is ours."""
-        self.ledger_id = ledger_id
-        self._write("ledger", ledger_id)
+    def check_ledger(self, ledger_id: str) -> None:
+        """Take an id, "" for none, for our ledger's, or raise LedgerLost."""
+        if ledger_id != self.ledger_id:
+            if self.ledger_id:
+                what = f"holds another ledger, {ledger_id}" if ledger_id else "came back empty"
+                raise LedgerLost(
+                    f"Redis {what}, instead of {self.ledger_id}; restore it{self._or_forget()}"
+                )
+            self.ledger_id = ledger_id
+            self._write("ledger", ledger_id)
 
     def _keep(self, shard: int, committed: int) -> None:
         now = clock_ms()

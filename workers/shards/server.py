@@ -12,14 +12,16 @@ import msgspec
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from workers.errors import BadSetting, BootFailed, LedgerFault, LedgerLost
+from workers.hearts import clock_ms
 from workers.settings import Settings
 from workers.shards.identity import Identity, read_identity
 from workers.shards.keys import LEDGER, Keys
-from workers.shards.link import Link
+from workers.shards.link import SOCKET_SECONDS, Link
 from workers.shards.memory import Memory
 from workers.shards.topology import Topology, topology_of
 
 OLDEST_REDIS: Final = (7, 0)
+SILENT_MS: Final = 100  # after a read that failed, nobody else tries
 READERS_MAX: Final = 16  # connections that read for one process: reads are short, others wait
 SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 AT_RISK: Final = {
@@ -39,6 +41,7 @@ class Server:
         self._asked = asked
         self._identity: Identity | None = None
         self._idle: dict[int, list[Link]] = {}
+        self._silent_until_ms = 0
         self._readers = threading.BoundedSemaphore(READERS_MAX)
 
     # --- connections ---
@@ -50,14 +53,26 @@ class Server:
 
     @contextmanager
     def reading(self, shard: int) -> Iterator[Link]:
-        """Lend a connection to a shard's server for a short read; greenlets share a few."""
-        with self._readers:
+        """Lend a connection to a shard's server for a short read; greenlets share a few.
+
+        Raises LedgerFault at once if one has just waited in vain: a crowd of readers must not.
+        """
+        if not self._readers.acquire(timeout=SOCKET_SECONDS):
+            raise LedgerFault("too many reads wait for Redis")
+        try:
+            if clock_ms() < self._silent_until_ms:
+                raise LedgerFault("Redis does not answer")
             idle = self._idle.setdefault(shard, [])
             link = idle.pop() if idle else self.link(shard)
             try:
                 yield link
+            except LedgerFault:
+                self._silent_until_ms = clock_ms() + SILENT_MS
+                raise
             finally:
                 idle.append(link)
+        finally:
+            self._readers.release()
 
     def close(self) -> None:
         """Let go of all connections that are not in use."""
@@ -75,10 +90,9 @@ class Server:
         if self._identity is None:
             found = self._read_identity()
             if found is None or not found.ready:
-                if self.memory.ledger_id:
-                    self.memory.check(0, "", 0, 0)
+                self.memory.check_ledger("")
                 return None
-            self.memory.check(0, found.id, 0, 0)
+            self.memory.check_ledger(found.id)
             if self._asked not in (None, found.shards):
                 raise BadSetting(
                     f"SOLDOUT_SHARDS={self._asked}: the ledger in Redis has {found.shards}"

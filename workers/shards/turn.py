@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from workers.codec import encode
 from workers.domain import Now, Outcome
-from workers.errors import Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
+from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Phase, clock_ms
 from workers.shards.keys import Keys
 from workers.shards.link import Command, Link, Script
@@ -263,8 +263,12 @@ class Turn:
         time.sleep(PAUSE_SECONDS)
 
     def recovered(self) -> None:
-        """Say that a fault has passed."""
+        """Say that a fault has passed, unless the server that is there now breaks the promise."""
         if self._fault:
+            try:
+                self.server.check()
+            except BootFailed as broken:
+                raise LedgerFault(str(broken)) from broken
             self._fault = ""
             log.warning("selling again")
 
