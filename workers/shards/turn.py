@@ -1,9 +1,10 @@
 """A worker's turn at its shard: the lock, the frames it read, and the end of all in one script.
 
-`take` takes the lock and reads the frames that wait, in one step. They stay on the stream until
-the commit that settles them takes them off, sends the answers and gives the lock back, in one step
-too. So a worker that dies leaves nothing behind but a lock that expires: whoever gets it next reads
-the same frames. A sleeper that wakes up finds its fencing token outdated, and changes nothing.
+`take` takes the lock and reads the frames that wait, in one step. They stay on the stream until the
+commit that settles them takes them off, sends the answers, and gives the lock back or, if more
+frames wait, begins the next turn: in one step too. So a worker that dies leaves nothing behind but
+a lock that expires: whoever gets it next reads the same frames. A sleeper that wakes up finds its
+fencing token outdated, and changes nothing.
 
 The lock, the inbox and the ledger of one worker are views on its turn; used alone, each does its
 part in a step of its own.
@@ -81,6 +82,8 @@ class Turn:
         self._shards = shards
         self._counted = False  # whether the ledger has that many
         self._began = (0, 0)  # by Redis' clock and by ours
+        self._begun: tuple[int, int, int, list[Frame]] | None = None  # by the last commit
+        self._commands_max = 0
         self._fault = ""
 
     # --- beginning ---
@@ -90,7 +93,11 @@ class Turn:
 
         Raises LedgerFault.
         """
+        if self._begun is not None and commands_max:
+            self._begin(*self._begun)
+            return True
         keys = [self.keys.meta, self.keys.lock, self.keys.wanted, self.keys.commands]
+        self._commands_max = commands_max
         floor = self.server.memory.floor(self.shard)
         asked = clock_ms()
         reply = self.run(_TAKE, keys, self.owner, self._ttl_ms, commands_max, "1" if anyway else "")
@@ -105,15 +112,20 @@ class Turn:
                 self.release()
             raise
         self._count_shards()
-        self._began = int(reply[3]), asked
         if reply[0] == b"idle":
+            self._began = int(reply[3]), asked
             return False
-        self.token = self._last_token = int(reply[4])
-        if commands_max:
-            self.frames = [_to_frame(*entry) for entry in reply[5]]
+        frames = self.frames if anyway else [_to_frame(*entry) for entry in reply[5]]
+        self._begin(asked, int(reply[3]), int(reply[4]), frames)
+        return True
+
+    def _begin(self, asked: int, redis_ms: int, token: int, frames: list[Frame]) -> None:
+        self._begun = None
+        self._began = redis_ms, asked
+        self.token = self._last_token = token
+        self.frames = frames
         if self._heart:
             self._heart.enter(Phase.HOLDING)
-        return True
 
     def _count_shards(self) -> None:
         """See to it, once there is a ledger, that this shard is one of it."""
@@ -178,14 +190,16 @@ class Turn:
         lock = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
         fixed = [self.keys.meta, *lock, self.keys.events, self.keys.orders]
         answers, streams = self._answers(bodies, first_key=len(fixed) + len(keys) + 1)
-        result: bytes = self.run(
+        asked = clock_ms()
+        result, *begun = self.run(
             _COMMIT,
             [*fixed, *keys, *streams],
             self.ledger_id,
             token,
             self._began[0] + TURN_MAX_MS if self.token is not None else 1 << 52,
             self.owner if bodies else "",
-            "" if self.leaving else "1",
+            self._ttl_ms,
+            0 if self.leaving else self._commands_max,
             self.frames[-1].id if bodies else "",
             ANSWERS_KEPT_MS,
             *writes[:3],
@@ -204,6 +218,9 @@ class Turn:
         self.server.memory.check(self.shard, self.ledger_id, token, 0)
         if bodies:
             self._over()
+        if begun:
+            redis_ms, token, entries = begun
+            self._begun = asked, redis_ms, token, [_to_frame(*entry) for entry in entries]
 
     def answer(self, bodies: list[bytes]) -> None:
         """Answer every frame that was read, unless another worker has them by now."""
@@ -231,6 +248,8 @@ class Turn:
     def close(self) -> None:
         """Leave the shard to the others."""
         self.leaving = True
+        if self._begun is not None:
+            self._begin(*self._begun)
         try:
             self.release()
             if self._heart:
@@ -281,6 +300,7 @@ class Turn:
         return answers, list(streams)
 
     def _over(self) -> None:
+        self._begun = None
         self.token = None
         self.frames = []
         self._rest()

@@ -1,31 +1,33 @@
--- Write one batch, send its answers, take its frames off the stream and give the lock back; or change
--- nothing. Durable when the reply comes, where the server syncs each write. Safe to send twice: the
+-- Write one batch, send its answers, take its frames off the stream, and give the lock back or begin
+-- the next turn; or change nothing. Durable when the reply comes, where the server syncs each write. Safe to send twice: the
 -- second time the token is not newer than the last that committed.
 -- KEYS: meta, lock, wanted, wake, commands, events, orders,
 --       then journal, tickets, bought of each event, then the answers stream of each frame
--- ARGV: ledger ('' : none is needed, nothing is written), token, valid_until_ms, owner, stays,
+-- ARGV: ledger ('' : none is needed, nothing is written), token, valid_until_ms, owner, ttl_ms,
+--       commands_max (of the next turn; 0: none, another worker is woken for what waits),
 --       through, keep_ms, number of events, number of sales, number of cancels, number of answers;
 --       for each event: id, entries before, tickets before, JSON,
 --         number of entries, the entries, number of sales, (entry, quantity) of each,
 --         number of counts, (buyer, tickets) of each;
 --       for each sale: order id, order; for each cancel: order id, order;
 --       for each answer: index in KEYS, frame, body
--- Result: 'done', 'fenced', 'late', 'other', or 'broken …' (a last wall: the ledger is not what the
+-- Result: {'done'} or {'done', now_ms, token, entries} with the next turn begun as by take.lua;
+--         {'fenced'}, {'late'}, {'other'}, or {'broken …'} (a last wall: the ledger is not what the
 --         batch was decided on)
 local ledger, token = ARGV[1], tonumber(ARGV[2])
 local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed')
-if (known[1] or '') ~= ledger then return 'other' end
-if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then return 'fenced' end
-if now_ms() > tonumber(ARGV[3]) then return 'late' end
+if (known[1] or '') ~= ledger then return { 'other' } end
+if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then return { 'fenced' } end
+if now_ms() > tonumber(ARGV[3]) then return { 'late' } end
 local events, sales, cancels, answers =
-  tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+  tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
 -- The first pass checks and remembers where each part begins; only the second writes.
-local at, places = 12, {}
+local at, places = 13, {}
 for event = 1, events do
   local id, journal, tickets = ARGV[at], KEYS[5 + 3 * event], KEYS[6 + 3 * event]
-  if redis.call('LLEN', journal) ~= tonumber(ARGV[at + 1]) then return 'broken journal of ' .. id end
-  if redis.call('LLEN', tickets) ~= tonumber(ARGV[at + 2]) then return 'broken tickets of ' .. id end
+  if redis.call('LLEN', journal) ~= tonumber(ARGV[at + 1]) then return { 'broken journal of ' .. id } end
+  if redis.call('LLEN', tickets) ~= tonumber(ARGV[at + 2]) then return { 'broken tickets of ' .. id } end
   local entries = at + 4
   local sold = entries + 1 + tonumber(ARGV[entries])
   local counts = sold + 1 + 2 * tonumber(ARGV[sold])
@@ -34,7 +36,7 @@ for event = 1, events do
 end
 local orders, after_orders = at, at + 2 * (sales + cancels)
 for i = orders, orders + 2 * sales - 1, 2 do
-  if redis.call('HEXISTS', KEYS[7], ARGV[i]) == 1 then return 'broken order, sold before' end
+  if redis.call('HEXISTS', KEYS[7], ARGV[i]) == 1 then return { 'broken order, sold before' } end
 end
 
 for event = 1, events do
@@ -61,6 +63,11 @@ for i = orders, after_orders - 1, 1000 do
   redis.call('HSET', KEYS[7], unpack(ARGV, i, math.min(i + 999, after_orders - 1)))
 end
 redis.call('HSET', KEYS[1], 'fence', token, 'committed', token)
-part(KEYS[5], ARGV[6], after_orders, after_orders + 3 * answers - 1, ARGV[7])
-release(KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[4], ARGV[5])
-return 'done'
+part(KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
+local most, mine = tonumber(ARGV[6]), redis.call('GET', KEYS[2]) == ARGV[4]
+local next_frames = mine and most > 0 and redis.call('EXISTS', KEYS[3]) == 0 and read(KEYS[5], most) or {}
+if #next_frames > 0 then
+  return { 'done', now_ms(), hold(KEYS[1], KEYS[2], ARGV[4], ARGV[5]), next_frames }
+end
+release(KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[4], most > 0 and '1' or '')
+return { 'done' }

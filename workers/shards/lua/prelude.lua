@@ -10,6 +10,23 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Read the frames that wait, up to so many commands, but one frame at least.
+local function read(commands, most)
+  local taken, count = {}, 0
+  for _, entry in ipairs(redis.call('XRANGE', commands, '-', '+', 'COUNT', 64)) do
+    local size = tonumber(entry[2][2]) or 1 -- `count` is the first field
+    if #taken > 0 and count + size > most then break end
+    taken[#taken + 1], count = entry, count + size
+  end
+  return taken
+end
+
+-- Have the lock, and a new fencing token: what was sent under an older one can no longer commit.
+local function hold(meta, lock, owner, ttl_ms)
+  redis.call('SET', lock, owner, 'PX', ttl_ms)
+  return redis.call('HINCRBY', meta, 'fence', 1)
+end
+
 -- Send the answers and take their frames off the stream.
 -- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id.
 local function part(commands, through, first, last, keep_ms)

@@ -5,8 +5,7 @@
 --         {'idle', ledger, committed, now_ms}  nothing waits, the lock is not taken
 --         {'mine', ledger, committed, now_ms, token, entries}  entries: up to commands_max commands,
 --                                      but one frame at least
--- Who asks again after a lost reply gets the lock again, with a newer token: what was sent under the
--- older one can no longer commit.
+-- Who asks again after a lost reply gets the lock again, with a newer token.
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
   local left = redis.call('PTTL', KEYS[2])
@@ -15,14 +14,7 @@ if holder and holder ~= ARGV[1] then
 end
 local known = redis.call('HMGET', KEYS[1], 'ledger', 'committed')
 local ledger, committed = known[1] or '', known[2] or '0'
-local taken, count, most = {}, 0, tonumber(ARGV[3])
-if most > 0 then
-  for _, entry in ipairs(redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 64)) do
-    local size = tonumber(entry[2][2]) or 1 -- `count` is the first field
-    if #taken > 0 and count + size > most then break end
-    taken[#taken + 1], count = entry, count + size
-  end
-end
+local most = tonumber(ARGV[3])
+local taken = most > 0 and read(KEYS[4], most) or {}
 if #taken == 0 and ARGV[4] ~= '1' then return { 'idle', ledger, committed, now_ms() } end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-return { 'mine', ledger, committed, now_ms(), redis.call('HINCRBY', KEYS[1], 'fence', 1), taken }
+return { 'mine', ledger, committed, now_ms(), hold(KEYS[1], KEYS[2], ARGV[1], ARGV[2]), taken }
