@@ -68,6 +68,12 @@ def test_workers_do_not_touch_each_others_slots(hearts: Hearts) -> None:
     assert (hearts.pulse(1), hearts.pulse(3)) == before
 
 
+def test_a_worker_reads_what_others_see_of_it(hearts: Hearts) -> None:
+    heart = hearts.start(2, pid=4711)
+    heart.count(5)
+    assert heart.pulse() == hearts.pulse(2)
+
+
 def test_a_worker_that_starts_again_begins_anew(hearts: Hearts) -> None:
     first = hearts.start(1, 1)
     first.be_ready()
