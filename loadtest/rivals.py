@@ -41,6 +41,17 @@ def soldout_embedded() -> Iterator[Server]:
         yield server
 
 
+@contextmanager
+def soldout_redis() -> Iterator[Server]:
+    """Serve soldout as it comes on a Redis of its own."""
+    with (
+        redis() as store,
+        soldout(web_processes=WEB_PROCESSES, lock="redis", redis_url=store.url) as server,
+    ):
+        put_on_sale(server)
+        yield replace(server, store_pid=store.pid)
+
+
 def put_on_sale(server: Server) -> None:
     """Create the event. The answer must go: while it is kept, its connection delays a drain."""
     requests.put(
@@ -85,11 +96,13 @@ def redis_lua(line: str) -> Iterator[Server]:
 
 CEILING = Rival("empty view", empty_view, keeps_count=False)
 EMBEDDED = Rival("soldout embedded", soldout_embedded)
+ON_REDIS = Rival("soldout on Redis", soldout_redis)
 LUA = Rival("Lua, no workers", partial(redis_lua, "pool"))
 PIPELINED = Rival("Lua, one pipeline", partial(redis_lua, "pipeline"))
 RIVALS = {
     "empty": CEILING,
     "soldout": EMBEDDED,
+    "soldout_redis": ON_REDIS,
     "redis_lua": LUA,
     "redis_lua_pipelined": PIPELINED,
 }

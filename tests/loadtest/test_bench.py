@@ -17,7 +17,7 @@ from msgspec.structs import replace as but
 from loadtest import bench
 from loadtest.bench import Target, Turn, in_turn, judge, main, ratios, table
 from loadtest.gauges import machine, spending
-from loadtest.rivals import CEILING, EMBEDDED, LUA, PIPELINED, RIVALS
+from loadtest.rivals import CEILING, EMBEDDED, LUA, ON_REDIS, PIPELINED, RIVALS
 from loadtest.servers import Store, redis
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +147,15 @@ def test_rivals_are_compared_within_a_round() -> None:
     assert ratios([*TURNS[:4], *slower], EMBEDDED, PIPELINED, 256) == []
 
 
+def test_soldout_on_redis_is_measured_against_what_needs_no_workers_for_it() -> None:
+    alone = but(TURN, rival=LUA.name, sales_a_second=500.0)
+    on_redis = but(TURN, rival=ON_REDIS.name, sales_a_second=600.0)
+    (target,) = judge([alone, on_redis], 64)
+    assert target.rounds == [1.2]
+    assert target.met
+    assert judge([alone], 64) == []
+
+
 @pytest.mark.parametrize(
     ("rounds", "limit", "floor", "met"),
     [
@@ -166,10 +175,11 @@ def test_a_target_is_met_by_the_median(
 
 def test_the_table_shows_medians_spread_and_refusals_apart_from_sales() -> None:
     text = table(TURNS, judge(TURNS, 64))
-    line, beside = [line for line in text.splitlines() if line.startswith("soldout embedded")]
+    line, beside, cost = [line for line in text.splitlines() if line.startswith("soldout embedded")]
     sales, least, most, refused, errors, *_ = line.removeprefix("soldout embedded").split()
     assert (sales, least, most, refused, errors) == ("900", "800", "1000", "3.0", "1.0")
     assert beside.split(maxsplit=2)[2] == "0.80 (0.50 to 0.90)"
+    assert cost.split(maxsplit=2)[2] == "1.20 (1.15 to 1.30)"
     assert f"python: {machine()['python']}" in text
 
 
@@ -180,13 +190,13 @@ def test_a_busy_machine_is_named_as_such() -> None:
 
 
 BURN = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 from setproctitle import setproctitle
 setproctitle(sys.argv[1])
 children = [subprocess.Popen([sys.executable, __file__, name]) for name in sys.argv[2:]]
 while time.process_time() < 0.3:
     pass
-print("burnt", flush=True)
+os.write(1, b"burnt\\n")  # in one piece, whatever others write
 time.sleep(600)
 """
 
