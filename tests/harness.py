@@ -13,10 +13,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import requests
 
@@ -89,8 +89,13 @@ def alive(pid: int) -> bool:
     return state_of(pid) not in ("", "Z")
 
 
+AnySoldout = TypeVar("AnySoldout", bound="Soldout")
+
+
 class Soldout:
     """One `soldout serve`: its address, its admin key, its processes."""
+
+    command: Sequence[str] = ("serve",)
 
     def __init__(self, data_dir: Path, port: int | None = None, **settings: object) -> None:
         self.data_dir = data_dir
@@ -113,21 +118,31 @@ class Soldout:
         assert self.process is not None
         return self.process.pid
 
-    def start(self) -> Soldout:
+    def start(self) -> Self:
         """Start the service and wait until it is ready."""
+        process = self.launch().process
+        assert process is not None
+        wait_until(lambda: self.ready() or process.poll() is not None, START_SECONDS, self.log)
+        assert process.poll() is None, self.log()
+        wait_until(lambda: len(self.family()["web"]) == self.webs, START_SECONDS, self.log)
+        return self
+
+    def launch(self) -> Self:
+        """Start the service and do not wait."""
         with self.log_path.open("ab") as log:
-            process = self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"],
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", *self.command],
                 env=self.env,
                 stdout=log,
                 stderr=log,
                 process_group=0,  # as a shell does, so that a test can press Ctrl-C
             )
-        wait_until(lambda: self.ready() or process.poll() is not None, START_SECONDS, self.log)
-        assert process.poll() is None, self.log()
-        web_processes = int(self.env.get("SOLDOUT_WEB_PROCESSES", "2"))
-        wait_until(lambda: len(self.family()["web"]) == web_processes, START_SECONDS, self.log)
         return self
+
+    @property
+    def webs(self) -> int:
+        """How many web processes it has."""
+        return int(self.env.get("SOLDOUT_WEB_PROCESSES", "2"))
 
     def ready(self) -> bool:
         """Say whether `/readyz` answers 200."""
@@ -213,9 +228,15 @@ class Soldout:
 @contextmanager
 def serving(data_dir: Path, **settings: object) -> Iterator[Soldout]:
     """Start a service for the length of a `with` block, whatever happens there."""
-    service = Soldout(data_dir, None, **settings)
-    try:
+    with ended(Soldout(data_dir, None, **settings)) as service:
         yield service.start()
+
+
+@contextmanager
+def ended(service: AnySoldout) -> Iterator[AnySoldout]:
+    """End a service, if it runs then, with a `with` block."""
+    try:
+        yield service
     finally:
         if service.process is not None and service.process.poll() is None:
             service.process.send_signal(signal.SIGCONT)  # a test may have stopped it
