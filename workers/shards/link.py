@@ -76,6 +76,16 @@ class Link:
             self.ask(*[("SCRIPT", "LOAD", script.text) for script in unknown])
             self._known.update(script.sha for script in unknown)
 
+    def close_if_stale(self) -> None:
+        """Let go of a connection that the server has closed while nothing was asked."""
+        if self._connection is not None:
+            try:
+                stale = self._connection.can_read(timeout=0)  # of an answer that nobody waits for
+            except (RedisError, OSError):
+                stale = True
+            if stale:
+                self.close()
+
     def close(self) -> None:
         """Let go of the connection."""
         if self._connection is not None:

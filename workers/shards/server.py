@@ -64,6 +64,7 @@ class Server:
                 raise LedgerFault("Redis does not answer")
             idle = self._idle.setdefault(shard, [])
             link = idle.pop() if idle else self.link(shard)
+            link.close_if_stale()  # since Redis restarted: it is back, and no reader shall wait
             try:
                 yield link
             except LedgerFault:
