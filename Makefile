@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test test-long lint format loadtest bench lock clean
+.PHONY: install run test test-long test-compose lint format loadtest bench lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -15,7 +15,10 @@ test: $(VENV)/.dev
 	$(BIN)/pytest -m "not long" $(ARGS)
 
 test-long: $(VENV)/.dev  # the longer fault runs, which CI adds
-	$(BIN)/pytest -m long $(ARGS)
+	$(BIN)/pytest -m "long and not compose" $(ARGS)
+
+test-compose: $(VENV)/.dev  # the containers; as root, with Debian's docker.io, docker-compose, redis-server
+	$(BIN)/pytest -m compose $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -34,7 +37,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m loadtest.bench $(ARGS)
 
 lock:  # needs uv; writes the hashes anew after a change to requirements/*.in
-	cd requirements && for name in run dev; do \
+	cd requirements && for name in run loadtest dev; do \
 	    uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
 	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
 	done
