@@ -8,6 +8,8 @@ import pytest
 
 from tests.harness import SEED, Soldout, serving
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 
 def pytest_report_header() -> str:
     """Say how the same random choices can be made again."""
