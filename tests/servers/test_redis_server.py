@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import ssl
@@ -91,17 +92,19 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 import sys
 from tests.servers.redis_server import RedisServer
 server = RedisServer().start()
-print(server.pid, flush=True)
+print(server.pid, server.directory, flush=True)
 sys.stdin.read()
 """
     pipe = subprocess.PIPE
     root = Path(__file__).parents[2]
     with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, cwd=root) as it:
         assert it.stdout is not None
-        pid = int(it.stdout.readline())
+        told, directory = it.stdout.readline().decode().split()
+        pid = int(told)
         assert alive(pid)
         it.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(pid), 10, f"the server {pid} has ended")
+    shutil.rmtree(directory)
 
 
 # --- ports ---
