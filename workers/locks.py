@@ -104,8 +104,9 @@ class RedisLock:
         if turn.token is not None:
             turn.complete = True
             return turn.token
-        while not turn.take(0, anyway=True):
-            turn.wait(ASK_SECONDS)
+        wait_seconds = 0.0
+        while not turn.take(0, wait_seconds, anyway=True):
+            wait_seconds = ASK_SECONDS
         if turn.token is None:
             raise LedgerFault("the lock was taken and is gone")
         return turn.token

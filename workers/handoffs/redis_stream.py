@@ -48,9 +48,7 @@ class RedisInbox:
         turn = self._turn
         try:
             turn.tell()
-            if not turn.take(limit) and wait_seconds > 0:
-                turn.wait(wait_seconds)
-                turn.take(limit)
+            turn.take(limit, wait_seconds)
             turn.recovered()
             commands = self._open(turn.frames)
             if turn.frames and not commands:
@@ -156,16 +154,23 @@ class RedisLane:
             self._learn_clock()
         keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
-        appended, answers = self._link.ask(call(_APPEND, keys, ledger, *frame), self._wait())
-        if appended == b"other":
-            raise LedgerLost("Redis holds another ledger than before")
+        append = call(_APPEND, keys, ledger, *frame)
+        # Its reply would only wake this process once more: the answer says that it was heard.
+        heard = False
+        [answers] = self._link.ask(self._wait(), unheard=append)
         while True:
             for number, body in self._read(answers):
                 if number == self._number:
                     return body
             if clock_ms() > until_ms:
                 raise LedgerFault("no worker answered in time")
-            [answers] = self._link.ask(self._wait())
+            if heard:
+                [answers] = self._link.ask(self._wait())
+            else:
+                appended, answers = self._link.ask(append, self._wait())
+                heard = True
+                if appended == b"other":
+                    raise LedgerLost("Redis holds another ledger than before")
 
     def _wait(self) -> tuple[Any, ...]:
         key = self._keys.answers(self._name)

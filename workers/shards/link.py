@@ -20,6 +20,7 @@ from redis.retry import Retry
 from workers.errors import LedgerFault
 
 SOCKET_SECONDS: Final = 1.0  # for one reply; a worker may be silent for twice that long
+SKIP_REPLY: Final = ("CLIENT", "REPLY", "SKIP")
 Command = tuple[Any, ...]
 
 
@@ -41,13 +42,14 @@ class Link:
         self._connection: Any = None  # a redis-py Connection, whose methods have no types
         self._known: set[str] = set()
 
-    def ask(self, *commands: Command) -> list[Any]:
+    def ask(self, *commands: Command, unheard: Command | None = None) -> list[Any]:
         """Send commands together and return their replies. Raises LedgerFault.
 
-        Then it is not known which of them were done.
+        Then it is not known which of them were done. `unheard` goes before them, and Redis is asked
+        not to reply to it.
         """
         try:
-            replies = self._exchange(commands)
+            replies = self._exchange(commands, (SKIP_REPLY, unheard) if unheard else ())
         except (RedisError, OSError) as error:
             self.close()
             self._moved()
@@ -93,9 +95,10 @@ class Link:
                 self._connection.disconnect()
             self._connection = None
 
-    def _exchange(self, commands: tuple[Command, ...]) -> list[Any]:
+    def _exchange(self, commands: tuple[Command, ...], unheard: tuple[Command, ...]) -> list[Any]:
         connection: Any = self._connection or self._connect()
-        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        packed = connection.pack_commands((*unheard, *commands))
+        connection.send_packed_command(packed, check_health=False)
         replies: list[Any] = []
         for _ in commands:
             try:
@@ -109,8 +112,8 @@ class Link:
         options = known | self._place()
         make = options.pop("connection_class", redis.Connection)
         connection: Any = make(protocol=2, retry=Retry(NoBackoff(), 0), driver_info=None, **options)
+        self._connection = connection  # before it is open, so that it is closed whatever happens
         connection.connect()
-        self._connection = connection
         return connection
 
 

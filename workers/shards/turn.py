@@ -23,7 +23,7 @@ from workers.domain import Now, Outcome
 from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Phase, clock_ms
 from workers.shards.keys import Keys
-from workers.shards.link import Command, Link, Script
+from workers.shards.link import Command, Link, Script, call
 from workers.shards.pulses import TELL_EVERY_MS, forget_old, tell, untell
 from workers.shards.server import Server
 
@@ -88,9 +88,10 @@ class Turn:
 
     # --- beginning ---
 
-    def take(self, commands_max: int, *, anyway: bool = False) -> bool:
+    def take(self, commands_max: int, wait_seconds: float = 0.0, *, anyway: bool = False) -> bool:
         """Take the lock, and up to so many commands; `anyway`, even if none waits. One try.
 
+        Before it, wait until somebody wakes us, or so long at most: in the same round trip.
         Raises LedgerFault.
         """
         if self._begun is not None and commands_max:
@@ -99,8 +100,10 @@ class Turn:
         keys = [self.keys.meta, self.keys.lock, self.keys.wanted, self.keys.commands]
         self._commands_max = commands_max
         floor = self.server.memory.floor(self.shard)
-        asked = clock_ms()
-        reply = self.run(_TAKE, keys, self.owner, self._ttl_ms, commands_max, "1" if anyway else "")
+        self.link.learn(_TAKE)
+        take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, "1" if anyway else "")
+        waits = [("BLPOP", self.keys.wake, f"{min(wait_seconds, BLOCK_SECONDS):.3f}")]
+        *_, reply = self.ask(*waits[: wait_seconds > 0], take)
         if reply[0] == b"held":
             return False
         self.ledger_id = reply[1].decode()
@@ -113,15 +116,15 @@ class Turn:
             raise
         self._count_shards()
         if reply[0] == b"idle":
-            self._began = int(reply[3]), asked
+            self._began = int(reply[3]), clock_ms()
             return False
         frames = self.frames if anyway else [_to_frame(*entry) for entry in reply[5]]
-        self._begin(asked, int(reply[3]), int(reply[4]), frames)
+        self._begin(clock_ms(), int(reply[3]), int(reply[4]), frames)
         return True
 
-    def _begin(self, asked: int, redis_ms: int, token: int, frames: list[Frame]) -> None:
+    def _begin(self, our_ms: int, redis_ms: int, token: int, frames: list[Frame]) -> None:
         self._begun = None
-        self._began = redis_ms, asked
+        self._began = redis_ms, our_ms
         self.token = self._last_token = token
         self.frames = frames
         if self._heart:
@@ -147,10 +150,6 @@ class Turn:
             found.append(frame)
         self.frames += found
         return found
-
-    def wait(self, seconds: float) -> None:
-        """Wait until somebody wakes us, at most so long."""
-        self.ask(("BLPOP", self.keys.wake, f"{min(seconds, BLOCK_SECONDS):.3f}"))
 
     def now(self) -> Now:
         """Return the moment by Redis' clock, which is one for all hosts."""
@@ -190,7 +189,6 @@ class Turn:
         lock = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
         fixed = [self.keys.meta, *lock, self.keys.events, self.keys.orders]
         answers, streams = self._answers(bodies, first_key=len(fixed) + len(keys) + 1)
-        asked = clock_ms()
         result, *begun = self.run(
             _COMMIT,
             [*fixed, *keys, *streams],
@@ -220,7 +218,7 @@ class Turn:
             self._over()
         if begun:
             redis_ms, token, entries = begun
-            self._begun = asked, redis_ms, token, [_to_frame(*entry) for entry in entries]
+            self._begun = clock_ms(), redis_ms, token, [_to_frame(*entry) for entry in entries]
 
     def answer(self, bodies: list[bytes]) -> None:
         """Answer every frame that was read, unless another worker has them by now."""
@@ -237,7 +235,7 @@ class Turn:
         if self.token is not None:
             self.token = None
             keys = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
-            self.run(_RELEASE, keys, self.owner, "" if self.leaving else "1")
+            self.run(_RELEASE, keys, self.owner)
             self._rest()
 
     def abandon(self) -> None:
@@ -316,7 +314,7 @@ def release_for(server: Server, shard: int, owner: str) -> None:
     keys = Keys(shard)
     link = server.link(shard)
     try:
-        link.run(_RELEASE, [keys.lock, keys.wanted, keys.wake, keys.commands], owner, "")
+        link.run(_RELEASE, [keys.lock, keys.wanted, keys.wake, keys.commands], owner)
     finally:
         link.close()
 

@@ -4,7 +4,7 @@
 -- KEYS: meta, lock, wanted, wake, commands, events, orders,
 --       then journal, tickets, bought of each event, then the answers stream of each frame
 -- ARGV: ledger ('' : none is needed, nothing is written), token, valid_until_ms, owner, ttl_ms,
---       commands_max (of the next turn; 0: none, another worker is woken for what waits),
+--       commands_max (of the next turn; 0: none, a worker is woken for what waits),
 --       through, keep_ms, number of events, number of sales, number of cancels, number of answers;
 --       for each event: id, entries before, tickets before, JSON,
 --         number of entries, the entries, number of sales, (entry, quantity) of each,
@@ -69,5 +69,5 @@ local next_frames = mine and most > 0 and redis.call('EXISTS', KEYS[3]) == 0 and
 if #next_frames > 0 then
   return { 'done', now_ms(), hold(KEYS[1], KEYS[2], ARGV[4], ARGV[5]), next_frames }
 end
-release(KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[4], most > 0 and '1' or '')
+release(KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[4])
 return { 'done' }

@@ -42,10 +42,8 @@ local function part(commands, through, first, last, keep_ms)
 end
 
 -- Give the lock back, if it is still this owner's, and wake who may want it.
-local function release(lock, wanted, list, commands, owner, stays)
+local function release(lock, wanted, list, commands, owner)
   if redis.call('GET', lock) ~= owner then return end
   redis.call('DEL', lock)
-  if redis.call('DEL', wanted) == 1 or (stays ~= '1' and redis.call('XLEN', commands) > 0) then
-    wake(list)
-  end
+  if redis.call('DEL', wanted) == 1 or redis.call('XLEN', commands) > 0 then wake(list) end
 end
