@@ -18,6 +18,7 @@ from workers.hearts import Heart, Pulse
 from workers.ledgers.redis import RedisLedger
 from workers.locks import RedisLock
 from workers.settings import Settings
+from workers.shards.pulses import name_of
 from workers.shards.server import open_server
 from workers.shards.turn import Turn, release_for
 from workers.worker import WAIT_SECONDS, Worker
@@ -74,7 +75,7 @@ class ManyHosts:
 
     def free_lock_of(self, dead: Pulse) -> bool:
         """Leave it to the next worker: nobody here waits for Redis."""
-        self._dead[dead.worker] = self._name_of(dead)
+        self._dead[dead.worker] = name_of(self._host, dead)
         return True
 
     def look(self, *, ready: bool) -> None:
@@ -89,20 +90,15 @@ class ManyHosts:
         turn = Turn(
             server,
             shard,
-            owner=self._name_of(pulse),
+            owner=name_of(self._host, pulse),
             ttl_ms=settings.lock_ttl_ms,
             heart=heart,
-            host=self._host,
             shards=shards,
         )
         if pulse.worker in self._dead:
             release_for(server, shard, self._dead[pulse.worker])
         inbox, ledger = RedisInbox(turn), RedisLedger(turn, settings.redis_replicas)
         return Guest(inbox, RedisLock(turn), ledger, heart, turn.now, settings.batch_max)
-
-    def _name_of(self, pulse: Pulse) -> str:
-        """Return the name by which a worker owns a lock: no two ever have the same."""
-        return f"{self._host}:{pulse.pid}:{pulse.started_ms}"
 
 
 class Guest(Worker):

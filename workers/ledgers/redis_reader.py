@@ -126,6 +126,7 @@ class RedisReader:
         for shard in range(1, self._server.shards + 1):
             with self._server.reading(shard) as link:
                 found += [RemotePulse(*pair) for pair in read_pulses(link, shard)]
+        found.sort(key=lambda worker: (worker.host, worker.pulse.worker, worker.pulse.pid))
         return found
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ soldout:{s01}:wanted              string: somebody waits for the lock; expires
 soldout:{s01}:wake                list of at most one element: wakes one worker that waits
 soldout:{s01}:commands            stream: frames of commands, taken off by the commit that settles
 soldout:{s01}:answers:<lane>      stream: outcomes for one lane of one web process; expires
-soldout:{s01}:workers             hash: <host>/<worker> → its pulse, JSON
+soldout:{s01}:workers             hash: a worker's name → its pulse, JSON
 soldout:{s01}:events              hash: event id → the event with its stock, JSON
 soldout:{s01}:orders              hash: order id (16 bytes) → the order, msgpack
 soldout:{s01}:claims              hash: order id → shard, for ids at home here and sold elsewhere

@@ -18,14 +18,24 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[int, Pulse]).decode  # when by Redis' clock, and what
 
 
-def tell(shard: int, host: str, pulse: Pulse, redis_ms: int) -> Command:
-    """Return the command that tells of a worker."""
-    return ("HSET", Keys(shard).workers, f"{host}/{pulse.worker}", _encode((redis_ms, pulse)))
+def name_of(host: str, pulse: Pulse) -> str:
+    """Return a worker's name, under which it owns locks too: no two ever have the same."""
+    return f"{host}:{pulse.pid}:{pulse.started_ms}"
 
 
-def untell(shard: int, host: str, worker: int) -> Command:
+def host_of(name: str) -> str:
+    """Return the host of the worker of this name."""
+    return name.rsplit(":", 2)[0]
+
+
+def tell(shard: int, name: str, pulse: Pulse, redis_ms: int) -> Command:
+    """Return the command that tells of a worker, by its name."""
+    return ("HSET", Keys(shard).workers, name, _encode((redis_ms, pulse)))
+
+
+def untell(shard: int, name: str) -> Command:
     """Return the command that says that a worker left."""
-    return ("HDEL", Keys(shard).workers, f"{host}/{worker}")
+    return ("HDEL", Keys(shard).workers, name)
 
 
 def read_pulses(link: Link, shard: int) -> list[tuple[str, Pulse]]:
@@ -46,7 +56,7 @@ def _read(link: Link, shard: int) -> list[tuple[bytes, int, str, Pulse]]:
     time, pairs = link.ask(("TIME",), ("HGETALL", Keys(shard).workers))
     now = int(time[0]) * 1000 + int(time[1]) // 1000
     found = []
-    for field, value in sorted(zip(pairs[::2], pairs[1::2], strict=True)):
+    for field, value in zip(pairs[::2], pairs[1::2], strict=True):
         told_ms, pulse = _decode(value)
-        found.append((field, now - told_ms, field.decode().rpartition("/")[0], pulse))
+        found.append((field, now - told_ms, host_of(field.decode()), pulse))
     return found

@@ -61,7 +61,6 @@ class Turn:
         owner: str,
         ttl_ms: int,
         heart: Heart | None = None,
-        host: str = "",
         shards: int = 1,
     ) -> None:
         self.server = server
@@ -77,7 +76,6 @@ class Turn:
         self._last_token = 0  # of the turn that read `frames`
         self._ttl_ms = ttl_ms
         self._heart = heart
-        self._host = host  # under which the worker is told of
         self._told_ms = -TELL_EVERY_MS
         self._shards = shards
         self._counted = False  # whether the ledger has that many
@@ -166,7 +164,7 @@ class Turn:
         self._told_ms = clock_ms()
         [(seconds, micros)] = self.ask(("TIME",))
         redis_ms = int(seconds) * 1000 + int(micros) // 1000
-        self.ask(tell(self.shard, self._host, self._heart.pulse(), redis_ms))
+        self.ask(tell(self.shard, self.owner, self._heart.pulse(), redis_ms))
 
     # --- ending ---
 
@@ -251,7 +249,7 @@ class Turn:
         try:
             self.release()
             if self._heart:
-                self.ask(untell(self.shard, self._host, self._heart.pulse().worker))
+                self.ask(untell(self.shard, self.owner))
         except LedgerFault as fault:
             log.warning("the lock is left to expire: %s", fault)
         self._over()
@@ -310,11 +308,15 @@ class Turn:
 
 
 def release_for(server: Server, shard: int, owner: str) -> None:
-    """Give back the lock of a worker that died, if it had it. Raises LedgerFault."""
+    """Give back the lock of a worker that died, if it had it, and list it no more.
+
+    Raises LedgerFault.
+    """
     keys = Keys(shard)
     link = server.link(shard)
     try:
         link.run(_RELEASE, [keys.lock, keys.wanted, keys.wake, keys.commands], owner)
+        link.ask(untell(shard, owner))
     finally:
         link.close()
 

@@ -1,0 +1,1 @@
+"""Redis mode as its operators see it: several hosts, several shards, every kind of Redis."""
