@@ -12,7 +12,7 @@ import socket
 import time
 from typing import Final
 
-from workers.errors import BadSetting, BootFailed, Unavailable
+from workers.errors import BadSetting, BootFailed, StartAgain, Unavailable
 from workers.handoffs.redis_stream import RedisInbox
 from workers.hearts import Heart, Pulse
 from workers.ledgers.redis import RedisLedger
@@ -42,6 +42,7 @@ class ManyHosts:
         server = open_server(self._settings)
         try:
             warnings = server.check()
+            server.agree_on_shards()
             known = server.identity() is not None
             self._shards = server.shards
         finally:
@@ -84,6 +85,7 @@ class ManyHosts:
     def _boot(self, heart: Heart) -> Worker:
         settings, pulse = self._settings, heart.pulse()
         server = open_server(settings)
+        server.agree_on_shards()
         shards = server.shards
         _check_workers(settings, shards)
         shard = (pulse.worker - 1) % shards + 1
@@ -106,8 +108,12 @@ class Guest(Worker):
 
     def run(self) -> None:
         """Work until told to stop."""
-        while not self.stopping:
-            self.run_once(WAIT_SECONDS)
+        try:
+            while not self.stopping:
+                self.run_once(WAIT_SECONDS)
+        except StartAgain:
+            self.inbox.close()
+            raise
 
 
 def _check_workers(settings: Settings, shards: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 
 from workers.domain import Command, Event, Order
-from workers.errors import LedgerFault
+from workers.errors import Inconsistent, LedgerFault
 from workers.ledgers.redis_rows import (
     StoredEvent,
     id_bytes,
@@ -25,7 +25,7 @@ from workers.ledgers.redis_rows import (
 )
 from workers.ledgers.touched import accounts, named
 from workers.rules import Settlement, State
-from workers.shards.keys import Keys, home_of_order
+from workers.shards.keys import Keys, home_of_order, shard_of_event
 from workers.shards.link import Script
 from workers.shards.turn import Turn
 
@@ -124,6 +124,7 @@ class RedisLedger:
         turn = self._turn
         if not turn.ledger_id:
             turn.ledger_id = self._identify(settlement)
+        self._check_place(settlement)
         self._claim(settlement.sales)
         keys, writes = self._writes(settlement, token)
         bodies = turn.bodies(settlement.outcomes) if turn.token == token else []
@@ -141,6 +142,13 @@ class RedisLedger:
             return self._turn.server.create().id
         identity = self._turn.server.identity()
         return identity.id if identity else ""
+
+    def _check_place(self, settlement: Settlement) -> None:
+        """A last wall: who sent it may have had another number of shards in mind."""
+        for event_id in settlement.events:
+            place = shard_of_event(event_id, self._turn.server.shards)
+            if place != self._turn.shard:
+                raise Inconsistent(f"shard {place} sells {event_id}, not {self._turn.shard}")
 
     def _writes(self, settlement: Settlement, token: int) -> tuple[list[str], list[Any]]:
         """Return keys and arguments as `commit.lua` wants them."""

@@ -1,6 +1,7 @@
 """The map of all keys in Redis, and which shard an event or an order's id belongs to.
 
 soldout:ledger                    string: the ledger's identity, JSON (`identity.Identity`)
+soldout:{soldout:ledger}:shards   string: how many shards it shall have, until there is one
 soldout:{s01}:meta                hash: ledger (whose shard it is), fence (the newest fencing token
                                   given out), committed (the newest that committed)
 soldout:{s01}:lock                string: who holds the lock; expires
@@ -24,6 +25,7 @@ from zlib import crc32
 
 PREFIX: Final = "soldout:"
 LEDGER: Final = f"{PREFIX}ledger"
+SHARDS: Final = f"{PREFIX}{{{LEDGER}}}:shards"
 
 
 def shard_of_event(event_id: str, shards: int) -> int:

@@ -15,7 +15,7 @@ from workers.errors import BadSetting, BootFailed, LedgerFault, LedgerLost
 from workers.hearts import clock_ms
 from workers.settings import Settings
 from workers.shards.identity import Identity, read_identity
-from workers.shards.keys import LEDGER, Keys
+from workers.shards.keys import LEDGER, SHARDS, Keys
 from workers.shards.link import SOCKET_SECONDS, Link
 from workers.shards.memory import Memory
 from workers.shards.topology import Topology, topology_of
@@ -39,6 +39,7 @@ class Server:
         self.memory = memory
         self._strict = strict
         self._asked = asked
+        self._proposed = 1  # by whoever was told a number, until there is a ledger
         self._identity: Identity | None = None
         self._idle: dict[int, list[Link]] = {}
         self._silent_until_ms = 0
@@ -90,27 +91,38 @@ class Server:
         """
         if self._identity is None:
             found = self._read_identity()
+            self.memory.check_ledger(found.id if found else "")
             if found is None or not found.ready:
-                self.memory.check_ledger("")
                 return None
-            self.memory.check_ledger(found.id)
-            if self._asked not in (None, found.shards):
-                raise BadSetting(
-                    f"SOLDOUT_SHARDS={self._asked}: the ledger in Redis has {found.shards}"
-                )
             self._identity = found
         return self._identity
 
     @property
     def shards(self) -> int:
-        """How many shards there are, or will be. Raises LedgerFault, BadSetting."""
+        """How many shards there are, or will be. Raises LedgerFault."""
         identity = self.identity()
-        return identity.shards if identity else self._asked or 1
+        return identity.shards if identity else self._asked or self._proposed
+
+    def agree_on_shards(self) -> None:
+        """Tell all hosts how many shards this one was told that there shall be.
+
+        Raises LedgerFault, and BadSetting if there is a ledger and it has another number.
+        """
+        if self._asked is None:
+            return
+        identity = self.identity()
+        if identity is None:
+            with self.reading(0) as link:
+                link.ask(("SET", SHARDS, self._asked))
+        elif identity.shards != self._asked:
+            raise BadSetting(
+                f"SOLDOUT_SHARDS={self._asked}: the ledger in Redis has {identity.shards}"
+            )
 
     def create(self) -> Identity:
         """Make the ledger: the explicit act. Who comes second, or after a crash, ends what began.
 
-        Raises LedgerFault, BadSetting.
+        Raises LedgerFault.
         """
         known = self.identity()
         if known is not None:
@@ -138,7 +150,8 @@ class Server:
 
     def _read_identity(self) -> Identity | None:
         with self.reading(0) as link:
-            [text] = link.ask(("GET", LEDGER))
+            text, proposed = link.ask(("GET", LEDGER), ("GET", SHARDS))
+        self._proposed = int(proposed or 1)
         return read_identity(text) if text else None
 
     # --- promises ---

@@ -105,12 +105,12 @@ class Turn:
         if reply[0] == b"held":
             return False
         self.ledger_id = reply[1].decode()
+        if reply[0] == b"mine":
+            self.token = int(reply[4])
         try:
             self.server.memory.check(self.shard, self.ledger_id, int(reply[2]), floor)
         except LedgerLost:
-            if reply[0] == b"mine":
-                self.token = int(reply[4])
-                self.release()
+            self.release()
             raise
         self._count_shards()
         if reply[0] == b"idle":
@@ -129,11 +129,12 @@ class Turn:
             self._heart.enter(Phase.HOLDING)
 
     def _count_shards(self) -> None:
-        """See to it, once there is a ledger, that this shard is one of it."""
+        """See to it, once there is a ledger, that it is whole and that this shard is one of it."""
         if self.ledger_id and not self._counted:
+            shards = self.server.create().shards
+            if shards != self._shards:
+                raise StartAgain(f"the ledger has {shards} shards, not {self._shards}")
             self._counted = True
-            if self.server.shards != self._shards:
-                raise StartAgain(f"the ledger has {self.server.shards} shards, not {self._shards}")
 
     def more(self, commands_max: int) -> list[Frame]:
         """Read further frames, behind those that were read; the lock must be ours."""
