@@ -27,8 +27,8 @@ from workers.domain import (
     Switch,
     SwitchEvent,
 )
+from workers.hearts import HostPulse
 from workers.ledgers import LedgerReader
-from workers.ledgers.redis_reader import RemotePulse
 from workers.settings import HASHED_KEY_PREFIX
 
 PAGE_DEFAULT: Final = 100
@@ -68,7 +68,7 @@ def _digest(key: str) -> bytes:
 
 
 def blueprint(
-    desk: Desk, reader: LedgerReader, keys: Keys, workers_known: Callable[[], list[RemotePulse]]
+    desk: Desk, reader: LedgerReader, keys: Keys, workers_known: Callable[[], list[HostPulse]]
 ) -> Blueprint:
     """Return the routes of the administration; every one of them asks for a key."""
     routes = Blueprint("admin", __name__)

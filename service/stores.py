@@ -8,14 +8,11 @@ from typing import Final, NamedTuple
 
 from workers.handoffs.courier import Courier
 from workers.handoffs.couriers import Carrier, Couriers
-from workers.handoffs.redis_stream import RedisLane
 from workers.handoffs.unix_socket import UnixLane
-from workers.hearts import Hearts
+from workers.hearts import Hearts, HostPulse
 from workers.ledgers import LedgerReader
-from workers.ledgers.redis_reader import RedisReader, RemotePulse
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.settings import Settings
-from workers.shards.server import open_server
 
 LANES: Final = 1  # to a shard: with two, frames are half as large, and a sale costs a tenth more
 PATIENCE_SECONDS: Final = 1.0  # without Redis, before a buyer is told to come again
@@ -26,7 +23,7 @@ class Store(NamedTuple):
 
     reader: LedgerReader
     carrier: Carrier
-    workers: Callable[[], list[RemotePulse]]  # all that are known
+    workers: Callable[[], list[HostPulse]]  # all that are known
 
 
 def open_store(settings: Settings) -> Store:
@@ -41,10 +38,15 @@ def _on_one_host(settings: Settings) -> Store:
     courier.start()
     hearts = Hearts(settings.run_path / "hearts", settings.workers)
     host = socket.gethostname()
-    return Store(reader, courier, lambda: [RemotePulse(host, pulse) for pulse in hearts.pulses()])
+    return Store(reader, courier, lambda: [HostPulse(host, pulse) for pulse in hearts.pulses()])
 
 
 def _on_many_hosts(settings: Settings) -> Store:
+    # One host needs no Redis: loading its driver would cost each start a fifth of a second.
+    from workers.handoffs.redis_stream import RedisLane  # noqa: PLC0415
+    from workers.ledgers.redis_reader import RedisReader  # noqa: PLC0415
+    from workers.shards.server import open_server  # noqa: PLC0415
+
     server = open_server(settings)
     reader = RedisReader(server)
 

@@ -46,6 +46,13 @@ class Pulse(Struct, frozen=True):
     purchases: int
 
 
+class HostPulse(Struct, frozen=True):
+    """One worker of some host."""
+
+    host: str
+    pulse: Pulse
+
+
 def clock_ms() -> int:
     """Return milliseconds of the monotonic clock, one for all processes of a host."""
     return time.monotonic_ns() // 1_000_000

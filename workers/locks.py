@@ -11,11 +11,13 @@ from ctypes import c_uint64
 from multiprocessing.sharedctypes import RawValue
 from multiprocessing.synchronize import Lock as Semaphore
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workers.errors import Fenced, LedgerFault
 from workers.hearts import Heart, Phase
-from workers.shards.turn import Turn
+
+if TYPE_CHECKING:
+    from workers.shards.turn import Turn  # and with it Redis' driver, which one host never loads
 
 ASK_SECONDS = 0.2  # between two beats of a worker that waits for the lock
 

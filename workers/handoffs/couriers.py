@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workers.domain import CancelOrder, Command, Probe
 from workers.errors import Overloaded
 from workers.handoffs.courier import Courier, Receipt
 from workers.ledgers import LedgerReader
 from workers.shards.keys import shard_of_event
-from workers.shards.server import Server
+
+if TYPE_CHECKING:
+    from workers.shards.server import Server
 
 
 class Carrier(Protocol):

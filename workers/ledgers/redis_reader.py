@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec import Struct
-
 from workers.domain import Entry, Event, Order, TicketsSold
 from workers.errors import NoLedger
-from workers.hearts import Pulse
+from workers.hearts import HostPulse
 from workers.ledgers.redis_rows import (
     id_bytes,
     read_entry,
@@ -26,13 +24,6 @@ from workers.shards.pulses import read_pulses
 from workers.shards.server import Server
 
 JOURNAL_PAGE: Final = 500
-
-
-class RemotePulse(Struct):
-    """A worker of some host."""
-
-    host: str
-    pulse: Pulse
 
 
 class RedisReader:
@@ -120,12 +111,12 @@ class RedisReader:
         first, values = self._page(event_id, Keys.tickets, after, limit)
         return [(n, int(value)) for n, value in enumerate(values, first)]
 
-    def workers(self) -> list[RemotePulse]:
+    def workers(self) -> list[HostPulse]:
         """Return the workers of every host that were heard of lately."""
-        found: list[RemotePulse] = []
+        found: list[HostPulse] = []
         for shard in range(1, self._server.shards + 1):
             with self._server.reading(shard) as link:
-                found += [RemotePulse(*pair) for pair in read_pulses(link, shard)]
+                found += [HostPulse(*pair) for pair in read_pulses(link, shard)]
         found.sort(key=lambda worker: (worker.host, worker.pulse.worker, worker.pulse.pid))
         return found
 
