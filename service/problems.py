@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import Logger
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -11,8 +12,10 @@ from werkzeug.exceptions import HTTPException
 
 from service.answers import Answer, answer, page
 from workers.errors import LedgerDamaged, NoLedger, Overloaded, Unavailable
+from workers.hearts import clock_ms
 
 MEDIA_TYPE: Final = "application/problem+json"
+COMPLAIN_EVERY_MS: Final = 1_000
 RETRY_AFTER_SECONDS: Final = 1  # a restart of workers takes less; more would leave stock unsold
 
 
@@ -188,6 +191,20 @@ def document(slug: str, detail: str, path: str, **members: Any) -> bytes:
     )
 
 
+class Complaints:
+    """What goes wrong for a whole crowd, logged once a second and not once a request."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._last_ms = -COMPLAIN_EVERY_MS
+
+    def say(self, text: str, *arguments: object) -> None:
+        """Log an error, unless one was logged just now."""
+        if clock_ms() - self._last_ms >= COMPLAIN_EVERY_MS:
+            self._last_ms = clock_ms()
+            self._log.error(text, *arguments)
+
+
 def install(app: Flask) -> None:
     """Let every failure of this app answer with a problem document, and serve their pages."""
     pages = Blueprint("problems", __name__)
@@ -210,9 +227,11 @@ def install(app: Flask) -> None:
     def on_overload(fault: Overloaded) -> Answer:
         return Problem("overloaded", str(fault)).response()
 
+    complaints = Complaints(app.logger)
+
     @app.errorhandler(Unavailable)
     def on_unavailable(fault: Unavailable) -> Answer:
-        app.logger.error("%s", fault)
+        complaints.say("%s", fault)
         return Problem("unavailable", "The ledger cannot be read just now.").response()
 
     @app.errorhandler(NoLedger)

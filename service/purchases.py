@@ -13,7 +13,7 @@ from service.problems import Problem
 from service.uuid7 import mint_key
 from service.views import view_order
 from workers.domain import Sold
-from workers.errors import Overloaded
+from workers.errors import Overloaded, Unavailable
 from workers.ledgers import LedgerReader
 
 
@@ -30,8 +30,9 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
         purchase = wire.read_purchase(this, order_id(reader.secret, key), desk.deadline_ms())
         try:
             outcome = desk.settle(purchase, prefer.wait_seconds)
-        except Overloaded as fault:
-            raise Problem("overloaded", str(fault), {"Idempotency-Key": quote_key(key)}) from None
+        except (Overloaded, Unavailable) as fault:
+            slug = "overloaded" if isinstance(fault, Overloaded) else "unavailable"
+            raise Problem(slug, str(fault), {"Idempotency-Key": quote_key(key)}) from None
         if isinstance(outcome, Sold):
             response = wire.answer_sold(outcome)
         elif outcome is None:

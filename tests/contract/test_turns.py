@@ -44,7 +44,7 @@ def send(url: str, *commands: Command) -> None:
     keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
     frame = (len(commands), "lane", 1, IN_GOOD_TIME_MS, encode(list(commands)))
     link = server.link(1)
-    link.run(Script("append"), keys, identity.id if identity else "", *frame)
+    link.run(Script("append"), keys, identity.id if identity else "", -1, 1_000, *frame)
     link.close()
     server.close()
 
@@ -145,7 +145,7 @@ def test_a_holder_stopped_for_three_leases_never_writes_what_is_stale_50_times_o
 def test_whoever_took_the_lock_later_makes_the_earlier_ones_commit_void(
     redis_server: RedisServer, worker: Worker, hearts: Hearts
 ) -> None:
-    """Also if the later one has not committed yet: it may have read what the earlier one changes."""
+    """Also if the later one has not committed yet: it may have read what the other changes."""
     early, late = (turn_at(redis_server.url, n, TTL_MS) for n in (2, 3))
     first, second = worker_of(early, hearts, 2), worker_of(late, hearts, 3)
     send(redis_server.url, buy(1, 10))
@@ -173,7 +173,7 @@ def test_whoever_took_the_lock_later_makes_the_earlier_ones_commit_void(
 def test_a_purchase_is_sold_once_wherever_the_wire_is_cut(
     redis_server: RedisServer, worker: Worker, hearts: Hearts, moment: Moment
 ) -> None:
-    """At every command of a worker's batch in turn, its boot and the next one's beginning included."""
+    """At every command of a worker's batch in turn, its boot and the next beginning included."""
     sold = []
     worker.ledger.close()
     send(redis_server.url, put(gala(1_000)))
@@ -229,6 +229,7 @@ def test_an_older_redis_is_not_sold_from(
     assert redis_server.ask("XLEN", KEYS.commands) == 1
     assert "came back older" in caplog.text
     redis_server.ask("HSET", KEYS.meta, "committed", newest)
+    redis_server.ask("HDEL", KEYS.meta, "older")  # the right data never had it
     settle_all(worker, redis_server)
     check_sold(redis_server, 1, 2)
 
@@ -257,7 +258,7 @@ def test_a_purchase_past_its_deadline_by_redis_clock_is_too_late_whatever_hosts_
     keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
     for key, offset_ms in ((1, 0), (2, IN_GOOD_TIME_MS)):
         frame = (1, "lane", key, offset_ms, encode([buy(key)]))
-        link.run(Script("append"), keys, identity.id, *frame)
+        link.run(Script("append"), keys, identity.id, -1, 1_000, *frame)
     link.close()
     server.close()
     settle_all(worker, redis_server)

@@ -99,7 +99,7 @@ class Courier:
     def hand_over(self, command: Command) -> Receipt:
         """Queue a command; its receipt tells when it is settled. Raises Overloaded, Unavailable."""
         if self._given_up():
-            raise Unavailable("the workers cannot be reached")
+            raise Unavailable("The workers cannot be reached. The same key is safe to send again.")
         if len(self._open) >= self._max_in_flight:
             raise Overloaded(
                 f"{self._max_in_flight} purchases are under way in this process already"

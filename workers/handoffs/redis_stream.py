@@ -26,8 +26,7 @@ from workers.shards.turn import Frame, Turn
 log = logging.getLogger(__name__)
 
 BLOCK_MS: Final = 500  # for an answer, between two looks whether it can still come
-CLOCK_TRIP_MS: Final = 50  # a reply that took longer says too little about Redis' clock
-CLOCK_TRIES: Final = 5
+FRAMES_MAX: Final = 1_000  # on a shard's stream: without workers, Redis shall not fill up
 CLOCK_LEARNT_FOR_MS: Final = 10_000  # clocks drift, and are set
 FAULT_SECONDS: Final = 0.05  # between two tries to reach a Redis that is gone
 
@@ -86,8 +85,9 @@ class RedisInbox:
             try:
                 found = decode_commands(frame.body)
             except GARBAGE as error:
-                log.error("a frame on the stream is garbage and is dropped: %s", error)
+                log.error("a frame on the stream cannot be read and is given up: %s", error)
                 found = []
+            frame.unread = frame.count - len(found)
             frame.count = len(found)
             for command in found:
                 force_setattr(command, "deadline_ms", command.deadline_ms + frame.offset_ms)
@@ -102,7 +102,7 @@ class RedisLane:
         self._server = server
         self._shard = shard
         self._keys = Keys(shard)
-        self._name = uuid.uuid4().hex
+        self._name = ""
         self._link: Link = server.link(shard)
         self._number = 0
         self._seen: Any = "0-0"  # the newest answer that was read
@@ -114,24 +114,17 @@ class RedisLane:
         """Reach Redis, and learn its clock. Raises ConnectionError."""
         try:
             self._link.learn(_APPEND)
-            for _ in range(CLOCK_TRIES):
-                if self._learn_clock():
-                    return
-            raise LedgerFault("Redis answers too slowly to compare clocks")
+            self._learn_clock()
         except LedgerFault as fault:
-            time.sleep(FAULT_SECONDS)
-            raise ConnectionError(str(fault)) from fault
+            raise self._broken(fault) from fault
+        self._name, self._seen = uuid.uuid4().hex, "0-0"  # what is answered to the old name is late
 
     def exchange(self, commands: list[Command]) -> list[Outcome]:
         """Put one frame on the stream and wait for its answer. Raises ConnectionError."""
         try:
             body = self._exchange(commands)
         except LedgerFault as fault:
-            if str(fault) != self._said:  # once: it is tried again and again
-                self._said = str(fault)
-                log.error("no purchase reaches the workers: %s", fault)
-            time.sleep(FAULT_SECONDS)
-            raise ConnectionError(str(fault)) from fault
+            raise self._broken(fault) from fault
         self._said = ""
         try:
             outcomes = decode_outcomes(body)
@@ -140,6 +133,14 @@ class RedisLane:
         if len(outcomes) != len(commands):
             raise ConnectionError(f"{len(commands)} commands, but {len(outcomes)} outcomes")
         return outcomes
+
+    def _broken(self, fault: LedgerFault) -> ConnectionError:
+        """Say a fault once, though it is tried again and again, and not at once."""
+        if str(fault) != self._said:
+            self._said = str(fault)
+            log.error("no purchase reaches the workers: %s", fault)
+        time.sleep(FAULT_SECONDS)
+        return ConnectionError(str(fault))
 
     def close(self) -> None:
         """Let go of the connection; the stream of answers expires."""
@@ -154,7 +155,8 @@ class RedisLane:
             self._learn_clock()
         keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
-        append = call(_APPEND, keys, ledger, *frame)
+        floor = self._server.memory.floor(self._shard)
+        append = call(_APPEND, keys, ledger, floor, FRAMES_MAX, *frame)
         # Its reply would only wake this process once more: the answer says that it was heard.
         heard = False
         [answers] = self._link.ask(self._wait(), unheard=append)
@@ -169,8 +171,16 @@ class RedisLane:
             else:
                 appended, answers = self._link.ask(append, self._wait())
                 heard = True
-                if appended == b"other":
-                    raise LedgerLost("Redis holds another ledger than before")
+                self._check(appended)
+
+    def _check(self, appended: bytes) -> None:
+        match appended:
+            case b"other":
+                raise LedgerLost("Redis holds another ledger than before")
+            case b"older":
+                raise LedgerLost("Redis came back older than it was seen")
+            case b"full":
+                raise LedgerFault(f"{FRAMES_MAX} frames wait for workers already")
 
     def _wait(self) -> tuple[Any, ...]:
         key = self._keys.answers(self._name)
@@ -181,16 +191,11 @@ class RedisLane:
             return []
         [(_, entries)] = answers
         self._seen = entries[-1][0]
+        self._server.memory.learn(self._shard, int(entries[-1][1][5]))
         return [(int(fields[1]), fields[3]) for _, fields in entries]
 
-    def _learn_clock(self) -> bool:
-        """Compare clocks; false if the way there and back took too long to say much."""
-        asked_ms = clock_ms()
+    def _learn_clock(self) -> None:
+        """Compare clocks. Deadlines may come too early, by a reply's way back, never too late."""
         [(seconds, micros)] = self._link.ask(("TIME",))
-        answered_ms = clock_ms()
-        if answered_ms - asked_ms > CLOCK_TRIP_MS:
-            return False
-        redis_ms = int(seconds) * 1000 + int(micros) // 1000
-        self._offset_ms = redis_ms - (asked_ms + answered_ms) // 2
-        self._clock_learned_ms = answered_ms
-        return True
+        self._clock_learned_ms = clock_ms()
+        self._offset_ms = int(seconds) * 1000 + int(micros) // 1000 - self._clock_learned_ms

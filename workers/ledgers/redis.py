@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
-from workers.domain import Command, Event, Order
+from workers.domain import Command, Event, Sold
 from workers.errors import Inconsistent, LedgerFault
 from workers.ledgers.redis_rows import (
     StoredEvent,
@@ -26,10 +24,10 @@ from workers.ledgers.redis_rows import (
 from workers.ledgers.touched import accounts, named
 from workers.rules import Settlement, State
 from workers.shards.keys import Keys, home_of_order, shard_of_event
-from workers.shards.link import Script
+from workers.shards.link import Link, Script
 from workers.shards.turn import Turn
 
-REPLICAS_MS: Final = 800  # for replicas to have a batch; below the patience for a reply
+REPLICAS_MS: Final = 500  # for replicas to have a batch; below the patience for a reply
 
 _CLAIM = Script("claim")
 
@@ -42,7 +40,6 @@ class RedisLedger:
         self._keys = turn.keys
         self._replicas = replicas
         self._made: dict[str, tuple[int, int, int]] = {}
-        self._waits_for_files = True  # WAITAOF, until a server does not know it
 
     # --- reading what a batch touches ---
 
@@ -98,12 +95,17 @@ class RedisLedger:
                 if claim not in (None, mine)
             )
 
-    def _claim(self, sales: list[Order]) -> None:
-        """Make sure that no other shard sells under the same keys, now or ever."""
-        for home, ids in self._by_home({order.id for order in sales}).items():
+    def _claim(self, sold: set[str]) -> None:
+        """Make sure that no other shard sells under the same keys, now or ever.
+
+        What was sold before is claimed again: a replica that was promoted may lack the claim.
+        """
+        for home, ids in self._by_home(sold).items():
             with self._turn.server.reading(home) as link:
                 keys = [Keys(home).claims]
                 others = link.run(_CLAIM, keys, self._turn.shard, *map(id_bytes, ids))
+                if self._replicas:
+                    self._wait_for_replicas(link)
             if others:
                 names = ", ".join(map(id_text, others))
                 raise LedgerFault(f"another shard sells under the same keys: {names}")
@@ -125,12 +127,12 @@ class RedisLedger:
         if not turn.ledger_id:
             turn.ledger_id = self._identify(settlement)
         self._check_place(settlement)
-        self._claim(settlement.sales)
+        self._claim({o.order.id for o in settlement.outcomes if isinstance(o, Sold)})
         keys, writes = self._writes(settlement, token)
         bodies = turn.bodies(settlement.outcomes) if turn.token == token else []
         if self._replicas:
             turn.commit(token, keys, writes, [])
-            self._wait_for_replicas()
+            self._wait_for_replicas(turn.link)
             if bodies:
                 turn.answer(bodies)
         else:
@@ -195,24 +197,17 @@ class RedisLedger:
         for pair in bought:
             writes += pair
 
-    def _wait_for_replicas(self) -> None:
-        """Raise LedgerFault unless enough replicas have all that was written here."""
-        have = self._replicas_that_have_it()
+    def _wait_for_replicas(self, link: Link) -> None:
+        """Raise LedgerFault unless enough replicas have all that was written on this connection.
+
+        On their disks, where the server can tell; before Redis 7.2, in their memory.
+        """
+        if self._turn.server.has_waitaof:
+            [(_, have)] = link.ask(("WAITAOF", 0, self._replicas, REPLICAS_MS))
+        else:
+            [have] = link.ask(("WAIT", self._replicas, REPLICAS_MS))
         if have < self._replicas:
             raise LedgerFault(f"only {have} of {self._replicas} replicas have the batch")
-
-    def _replicas_that_have_it(self) -> int:
-        if self._waits_for_files:
-            try:
-                [(_, synced)] = self._turn.ask(("WAITAOF", 0, self._replicas, REPLICAS_MS))
-                return int(synced)
-            except LedgerFault as fault:
-                if not isinstance(fault.__cause__, ResponseError):
-                    raise
-                self._waits_for_files = False  # before Redis 7.2: replicas have it, in memory
-                raise LedgerFault("this Redis has no WAITAOF; from now on WAIT") from fault
-        [have] = self._turn.ask(("WAIT", self._replicas, REPLICAS_MS))
-        return int(have)
 
     def last_token(self) -> int:
         """Return the newest fencing token committed."""

@@ -138,10 +138,13 @@ class RedisReader:
 
     def _ask(self, shard: int, *commands: Command) -> list[Any]:
         memory = self._server.memory
-        floor = memory.floor(shard)
+        floor = memory.floor(shard)  # before the read: replies may be looked at in another order
         with self._server.reading(shard) as link:
-            (ledger, committed), *replies = link.ask(
-                ("HMGET", Keys(shard).meta, "ledger", "committed"), *commands
+            (ledger, committed, confirmed, older), *replies = link.ask(
+                ("HMGET", Keys(shard).meta, "ledger", "committed", "confirmed", "older"), *commands
             )
-        memory.check(shard, (ledger or b"").decode(), int(committed or 0), floor)
+        memory.check_ledger((ledger or b"").decode())
+        if floor >= 0 and (older or int(committed or 0) < floor):
+            raise memory.lost(shard, int(committed or 0))
+        memory.learn(shard, int(confirmed or 0))
         return replies

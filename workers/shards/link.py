@@ -19,7 +19,8 @@ from redis.retry import Retry
 
 from workers.errors import LedgerFault
 
-SOCKET_SECONDS: Final = 1.0  # for one reply; a worker may be silent for twice that long
+SOCKET_SECONDS: Final = 1.2  # for one reply; a worker may be silent for 2 s, and beats between two
+CONNECT_SECONDS: Final = 0.5
 SKIP_REPLY: Final = ("CLIENT", "REPLY", "SKIP")
 Command = tuple[Any, ...]
 
@@ -41,6 +42,7 @@ class Link:
         self._moved = moved
         self._connection: Any = None  # a redis-py Connection, whose methods have no types
         self._known: set[str] = set()
+        self.beat: Callable[[], None] = lambda: None  # before each wait: whoever waits is alive
 
     def ask(self, *commands: Command, unheard: Command | None = None) -> list[Any]:
         """Send commands together and return their replies. Raises LedgerFault.
@@ -96,11 +98,13 @@ class Link:
             self._connection = None
 
     def _exchange(self, commands: tuple[Command, ...], unheard: tuple[Command, ...]) -> list[Any]:
+        self.beat()
         connection: Any = self._connection or self._connect()
         packed = connection.pack_commands((*unheard, *commands))
         connection.send_packed_command(packed, check_health=False)
         replies: list[Any] = []
         for _ in commands:
+            self.beat()
             try:
                 replies.append(connection.read_response())
             except ResponseError as error:
@@ -108,7 +112,7 @@ class Link:
         return replies
 
     def _connect(self) -> Any:
-        known = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": SOCKET_SECONDS}
+        known = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
         options = known | self._place()
         make = options.pop("connection_class", redis.Connection)
         connection: Any = make(protocol=2, retry=Retry(NoBackoff(), 0), driver_info=None, **options)

@@ -19,34 +19,35 @@ WRITE_EVERY_MS: Final = 1_000
 
 
 class Memory:
-    """The ledger's id, and how far each shard has come. `folder` None: not kept."""
+    """The ledger's id, and how far each shard has come. `folder` None: not kept.
+
+    What counts is the newest token whose sales were confirmed: a replica that is promoted may lack
+    what nobody was told.
+    """
 
     def __init__(self, folder: Path | None, *, strict: bool = True) -> None:
         self.folder = folder
         self._strict = strict
-        self._committed: dict[int, int] = {}
-        self._written_ms: dict[int, int] = {}
+        self._confirmed: dict[int, int] = {}
+        self._written: dict[int, tuple[int, int]] = {}  # token and when
         self.ledger_id = self._read("ledger") or ""
 
     def floor(self, shard: int) -> int:
-        """Return the newest token seen in a shard: ask before a request, check its reply by it."""
-        if shard not in self._committed:
-            text = self._read(f"shard-{shard:02}") or "0"
-            self._committed[shard] = int(text) if text.isdecimal() else 0
-        return self._committed[shard]
+        """Return the newest token seen in a shard; -1 if an older ledger is accepted."""
+        return self._newest(shard) if self._strict else -1
 
-    def check(self, shard: int, ledger_id: str, committed: int, floor: int) -> None:
-        """Take a shard's reply for one of the ledger we know, or raise LedgerLost."""
-        self.check_ledger(ledger_id)
-        if committed < floor:
-            older = f"Redis came back older: shard {shard} is at batch {committed}, was at {floor}"
-            if self._strict:
-                raise LedgerLost(f"{older}; restore it{self._or_forget()}")
-            log.critical("%s: sales are lost", older)
-            self._committed[shard] = committed
-        if committed > self._committed.get(shard, -1):
-            self._committed[shard] = committed
-            self._keep(shard, committed)
+    def learn(self, shard: int, confirmed: int) -> None:
+        """Remember how far a shard has come."""
+        if confirmed > self._newest(shard):
+            self._confirmed[shard] = confirmed
+        self._keep(shard)
+
+    def lost(self, shard: int, committed: int) -> LedgerLost:
+        """Return what to raise for a shard that is behind what was seen of it."""
+        return LedgerLost(
+            f"Redis came back older: shard {shard} is at batch {committed}, but more were seen;"
+            f" restore it{self._or_forget()}"
+        )
 
     def check_ledger(self, ledger_id: str) -> None:
         """Take an id, "" for none, for our ledger's, or raise LedgerLost."""
@@ -59,14 +60,30 @@ class Memory:
             self.ledger_id = ledger_id
             self._write("ledger", ledger_id)
 
-    def _keep(self, shard: int, committed: int) -> None:
-        now = clock_ms()
-        if now - self._written_ms.get(shard, -WRITE_EVERY_MS) >= WRITE_EVERY_MS:
-            self._written_ms[shard] = now
-            self._write(f"shard-{shard:02}", str(committed))
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        for shard in self._confirmed:
+            self._keep(shard, at_once=True)
+
+    def _newest(self, shard: int) -> int:
+        if shard not in self._confirmed:
+            self._confirmed[shard] = self._read_token(shard)
+            self._written[shard] = self._confirmed[shard], clock_ms()
+        return self._confirmed[shard]
+
+    def _keep(self, shard: int, *, at_once: bool = False) -> None:
+        token, (written, when_ms) = self._newest(shard), self._written[shard]
+        if token > written and (at_once or clock_ms() - when_ms >= WRITE_EVERY_MS):
+            self._written[shard] = token, clock_ms()
+            if token > self._read_token(shard):  # others of this host write the same file
+                self._write(f"shard-{shard:02}", str(token))
+
+    def _read_token(self, shard: int) -> int:
+        text = self._read(f"shard-{shard:02}") or "0"
+        return int(text) if text.isdecimal() else 0
 
     def _or_forget(self) -> str:
-        return f", or remove {self.folder} to accept it" if self.folder else ""
+        return ", or accept it as docs/many-hosts.md says"
 
     def _read(self, name: str) -> str | None:
         try:

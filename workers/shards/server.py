@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,12 +21,19 @@ from workers.shards.memory import Memory
 from workers.shards.topology import Topology, topology_of
 
 OLDEST_REDIS: Final = (7, 0)
+WAITAOF_SINCE: Final = (7, 2)
 SILENT_MS: Final = 100  # after a read that failed, nobody else tries
 READERS_MAX: Final = 16  # connections that read for one process: reads are short, others wait
-SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+SAFE: Final = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
 AT_RISK: Final = {
     "appendonly": "a restart of Redis loses sales",
     "appendfsync": "a power failure loses the sales of the last second",
+    "no-appendfsync-on-rewrite": "a power failure during a rewrite loses sales",
     "maxmemory-policy": "a full Redis would throw away orders",
 }
 
@@ -42,7 +49,8 @@ class Server:
         self._proposed = 1  # by whoever was told a number, until there is a ledger
         self._identity: Identity | None = None
         self._idle: dict[int, list[Link]] = {}
-        self._silent_until_ms = 0
+        self.has_waitaof = False  # until `check` has looked
+        self._silent_until_ms: dict[int, int] = {}
         self._readers = threading.BoundedSemaphore(READERS_MAX)
 
     # --- connections ---
@@ -61,7 +69,7 @@ class Server:
         if not self._readers.acquire(timeout=SOCKET_SECONDS):
             raise LedgerFault("too many reads wait for Redis")
         try:
-            if clock_ms() < self._silent_until_ms:
+            if clock_ms() < self._silent_until_ms.get(shard, 0):
                 raise LedgerFault("Redis does not answer")
             idle = self._idle.setdefault(shard, [])
             link = idle.pop() if idle else self.link(shard)
@@ -69,7 +77,7 @@ class Server:
             try:
                 yield link
             except LedgerFault:
-                self._silent_until_ms = clock_ms() + SILENT_MS
+                self._silent_until_ms[shard] = clock_ms() + SILENT_MS
                 raise
             finally:
                 idle.append(link)
@@ -77,7 +85,8 @@ class Server:
             self._readers.release()
 
     def close(self) -> None:
-        """Let go of all connections that are not in use."""
+        """Let go of all connections that are not in use, and keep what was seen."""
+        self.memory.flush()
         for links in self._idle.values():
             while links:
                 links.pop().close()
@@ -156,21 +165,24 @@ class Server:
 
     # --- promises ---
 
-    def check(self) -> list[str]:
+    def check(self, beat: Callable[[], None] = lambda: None) -> list[str]:
         """Look at every server's version and settings; return what weakens the promise, in words.
 
-        Raises BootFailed for what cannot work, or weakens it without having been allowed;
-        LedgerFault if a server cannot be reached.
+        Calls `beat` before each wait. Raises BootFailed for what cannot work, or weakens it without
+        having been allowed; LedgerFault if a server cannot be reached.
         """
         weak: list[str] = []
+        versions: list[tuple[int, int]] = []
         for options in self.topology.masters():
             link = Link(lambda options=options: options, self.topology.forget)  # type: ignore[misc]
+            link.beat = beat
             try:
                 [info] = link.ask(("INFO", "server"))
-                _check_version(info.decode())
+                versions.append(_check_version(info.decode()))
                 weak += _weaknesses(link)
             finally:
                 link.close()
+        self.has_waitaof = min(versions) >= WAITAOF_SINCE
         if weak and self._strict:
             raise BootFailed(
                 f"Redis would break the promise: {'; '.join(weak)}."
@@ -179,11 +191,12 @@ class Server:
         return weak
 
 
-def _check_version(info: str) -> None:
+def _check_version(info: str) -> tuple[int, int]:
     found = re.search(r"redis_version:(\d+)\.(\d+)", info)
     version = (int(found[1]), int(found[2])) if found else (0, 0)
     if version < OLDEST_REDIS:
         raise BootFailed(f"Redis {version[0]}.{version[1]} is too old: 7.0 at least")
+    return version
 
 
 def _weaknesses(link: Link) -> list[str]:

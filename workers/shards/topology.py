@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Protocol
 
 from redis.backoff import NoBackoff
@@ -13,7 +14,7 @@ from redis.sentinel import Sentinel
 
 from workers.errors import LedgerFault
 from workers.redis_url import RedisUrl
-from workers.shards.link import SOCKET_SECONDS
+from workers.shards.link import CONNECT_SECONDS
 
 Options = dict[str, Any]  # of a redis-py connection
 
@@ -55,11 +56,13 @@ class SentinelMaster:
     def __init__(self, hosts: list[tuple[str, int]], name: str, options: Options) -> None:
         self._name = name
         self._options = options
-        login = {k: v for k, v in options.items() if k.startswith("ssl")}
-        timeouts = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": SOCKET_SECONDS}
+        tls = {k: v for k, v in options.items() if k.startswith("ssl_")}
+        if options.get("connection_class"):
+            tls["ssl"] = True
+        timeouts = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
         self._sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types here
             hosts,
-            sentinel_kwargs=timeouts | login | {"retry": Retry(NoBackoff(), 0), "protocol": 2},
+            sentinel_kwargs=timeouts | tls | {"retry": Retry(NoBackoff(), 0), "protocol": 2},
         )
         self._found: tuple[str, int] | None = None
 
@@ -89,6 +92,7 @@ class ClusterNodes:
         self._hosts = hosts
         self._options = options
         self._cluster: RedisCluster | None = None
+        self._one_asks = threading.Lock()  # of the greenlets that share it
 
     def place_of(self, key: str) -> Options:
         """Return where the master of this key's slot is."""
@@ -110,11 +114,16 @@ class ClusterNodes:
 
     def forget(self) -> None:
         """Ask the nodes anew which of them holds what, the next time."""
-        if self._cluster is not None:
-            self._cluster.close()
-            self._cluster = None
+        with self._one_asks:
+            if self._cluster is not None:
+                self._cluster.close()
+                self._cluster = None
 
     def _known(self) -> RedisCluster:
+        with self._one_asks:
+            return self._ask()
+
+    def _ask(self) -> RedisCluster:
         if self._cluster is None:
             options = dict(self._options)
             if options.pop("connection_class", None):
@@ -122,8 +131,8 @@ class ClusterNodes:
             self._cluster = RedisCluster(
                 startup_nodes=[ClusterNode(host, port) for host, port in self._hosts],  # type: ignore[no-untyped-call]
                 retry=Retry(NoBackoff(), 0),
-                socket_timeout=SOCKET_SECONDS,
-                socket_connect_timeout=SOCKET_SECONDS,
+                socket_timeout=CONNECT_SECONDS,
+                socket_connect_timeout=CONNECT_SECONDS,
                 protocol=2,
                 **options,
             )

@@ -19,7 +19,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from workers.codec import encode
-from workers.domain import Now, Outcome
+from workers.domain import Now, Outcome, Unsettled
 from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Phase, clock_ms
 from workers.shards.keys import Keys
@@ -48,6 +48,7 @@ class Frame(Struct):
     number: int
     offset_ms: int  # from the sender's clock to Redis' own
     body: bytes
+    unread: int = 0  # commands that could not be read, by the sender's count
 
 
 class Turn:
@@ -71,7 +72,6 @@ class Turn:
         self.token: int | None = None  # of the lock, while we have it
         self.frames: list[Frame] = []  # read and not answered, the first ones of the stream
         self.complete = False  # all that waited was read in the step that took the lock
-        self.leaving = False  # another worker shall be woken for what is left
         self.ledger_id = ""
         self._last_token = 0  # of the turn that read `frames`
         self._ttl_ms = ttl_ms
@@ -83,6 +83,8 @@ class Turn:
         self._begun: tuple[int, int, int, list[Frame]] | None = None  # by the last commit
         self._commands_max = 0
         self._fault = ""
+        self._checked = False  # that Redis keeps what it is asked to promise
+        self.link.beat = self._beat
 
     # --- beginning ---
 
@@ -95,24 +97,27 @@ class Turn:
         if self._begun is not None and commands_max:
             self._begin(*self._begun)
             return True
+        self._check()
+        memory = self.server.memory
         keys = [self.keys.meta, self.keys.lock, self.keys.wanted, self.keys.commands]
         self._commands_max = commands_max
-        floor = self.server.memory.floor(self.shard)
         self.link.learn(_TAKE)
-        take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, "1" if anyway else "")
-        waits = [("BLPOP", self.keys.wake, f"{min(wait_seconds, BLOCK_SECONDS):.3f}")]
+        known = memory.ledger_id, memory.floor(self.shard)
+        flag = "1" if anyway else ""
+        take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, flag, *known)
+        block = max(0.001, min(wait_seconds, BLOCK_SECONDS))  # 0 would be for ever
+        waits = [("BLPOP", self.keys.wake, f"{block:.3f}")]
         *_, reply = self.ask(*waits[: wait_seconds > 0], take)
-        if reply[0] == b"held":
-            return False
         self.ledger_id = reply[1].decode()
+        memory.check_ledger(self.ledger_id)
+        if reply[0] == b"older":
+            raise memory.lost(self.shard, int(reply[2]))
         if reply[0] == b"mine":
             self.token = int(reply[4])
-        try:
-            self.server.memory.check(self.shard, self.ledger_id, int(reply[2]), floor)
-        except LedgerLost:
-            self.release()
-            raise
+        memory.learn(self.shard, int(reply[2]))
         self._count_shards()
+        if reply[0] == b"held":
+            return False
         if reply[0] == b"idle":
             self._began = int(reply[3]), clock_ms()
             return False
@@ -127,6 +132,15 @@ class Turn:
         self.frames = frames
         if self._heart:
             self._heart.enter(Phase.HOLDING)
+
+    def _check(self) -> None:
+        """See to it, before the first turn and after each fault, that Redis keeps the promise."""
+        if not self._checked:
+            try:
+                self.server.check(self._beat)
+            except BootFailed as broken:
+                raise LedgerFault(str(broken)) from broken
+            self._checked = True
 
     def _count_shards(self) -> None:
         """See to it, once there is a ledger, that it is whole and that this shard is one of it."""
@@ -175,7 +189,8 @@ class Turn:
             return []
         found, start = [], 0
         for frame in self.frames:
-            found.append(encode(outcomes[start : start + frame.count]))
+            unread = [Unsettled("it could not be read")] * frame.unread
+            found.append(encode(outcomes[start : start + frame.count] + unread))
             start += frame.count
         return found
 
@@ -196,7 +211,7 @@ class Turn:
             self._began[0] + TURN_MAX_MS if self.token is not None else 1 << 52,
             self.owner if bodies else "",
             self._ttl_ms,
-            0 if self.leaving else self._commands_max,
+            self._commands_max,
             self.frames[-1].id if bodies else "",
             ANSWERS_KEPT_MS,
             *writes[:3],
@@ -212,8 +227,8 @@ class Turn:
             raise LedgerLost("Redis holds another ledger than before")
         if result != b"done":
             raise Inconsistent(f"the ledger is not as it was read: {result.decode()}")
-        self.server.memory.check(self.shard, self.ledger_id, token, 0)
         if bodies:
+            self.server.memory.learn(self.shard, token)
             self._over()
         if begun:
             redis_ms, token, entries = begun
@@ -239,12 +254,12 @@ class Turn:
 
     def abandon(self) -> None:
         """Leave all as it stands, after a fault: the frames are on the stream, the lock expires."""
+        self._checked = False
         self._over()
         self.link.close()
 
     def close(self) -> None:
         """Leave the shard to the others."""
-        self.leaving = True
         if self._begun is not None:
             self._begin(*self._begun)
         try:
@@ -255,20 +270,21 @@ class Turn:
             log.warning("the lock is left to expire: %s", fault)
         self._over()
         self.link.close()
+        self.server.close()
 
     # --- talking ---
 
     def run(self, script: Script, keys: list[str], *arguments: Any) -> Any:
         """Run a script. Raises LedgerFault."""
-        if self._heart:
-            self._heart.beat()
         return self.link.run(script, keys, *arguments)
 
     def ask(self, *commands: Command) -> list[Any]:
         """Send commands together. Raises LedgerFault."""
+        return self.link.ask(*commands)
+
+    def _beat(self) -> None:
         if self._heart:
             self._heart.beat()
-        return self.link.ask(*commands)
 
     def complain(self, fault: LedgerFault) -> None:
         """Say a fault once, not at every try; and do not try again at once."""
@@ -279,12 +295,8 @@ class Turn:
         time.sleep(PAUSE_SECONDS)
 
     def recovered(self) -> None:
-        """Say that a fault has passed, unless the server that is there now breaks the promise."""
+        """Say that a fault has passed."""
         if self._fault:
-            try:
-                self.server.check()
-            except BootFailed as broken:
-                raise LedgerFault(str(broken)) from broken
             self._fault = ""
             log.warning("selling again")
 
@@ -323,12 +335,17 @@ def release_for(server: Server, shard: int, owner: str) -> None:
 
 
 def _to_frame(entry_id: bytes, fields: list[bytes]) -> Frame:
-    found = dict(zip(fields[::2], fields[1::2], strict=True))
-    return Frame(
-        entry_id,
-        int(found[b"count"]),
-        found[b"lane"].decode(),
-        int(found[b"frame"]),
-        int(found[b"offset_ms"]),
-        found[b"body"],
-    )
+    """Read an entry of the stream; one that is no frame of ours has no commands, and is dropped."""
+    found = dict(zip(fields[::2], fields[1::2], strict=False))
+    try:
+        return Frame(
+            entry_id,
+            int(found[b"count"]),
+            found[b"lane"].decode(),
+            int(found[b"frame"]),
+            int(found[b"offset_ms"]),
+            found[b"body"],
+        )
+    except (KeyError, ValueError) as error:
+        log.error("an entry of the stream is no frame and is dropped: %r", error)
+        return Frame(entry_id, 0, "nobody", 0, 0, encode([]))

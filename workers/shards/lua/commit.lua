@@ -19,6 +19,12 @@ local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed')
 if (known[1] or '') ~= ledger then return { 'other' } end
 if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then return { 'fenced' } end
 if now_ms() > tonumber(ARGV[3]) then return { 'late' } end
+-- Rights are looked at call by call: one that is missing would stop the script in its middle.
+for name in string.gmatch('HSET HDEL RPUSH XADD PEXPIRE XTRIM DEL SET HINCRBY LPUSH', '%u+') do
+  if not redis.acl_check_cmd(name, KEYS[1], 1, 1) then
+    return redis.error_reply('NOPERM this user may not run ' .. name)
+  end
+end
 local events, sales, cancels, answers =
   tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
@@ -63,7 +69,9 @@ for i = orders, after_orders - 1, 1000 do
   redis.call('HSET', KEYS[7], unpack(ARGV, i, math.min(i + 999, after_orders - 1)))
 end
 redis.call('HSET', KEYS[1], 'fence', token, 'committed', token)
-part(KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
+if ARGV[7] ~= '' then
+  part(KEYS[1], KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
+end
 local most, mine = tonumber(ARGV[6]), redis.call('GET', KEYS[2]) == ARGV[4]
 local next_frames = mine and most > 0 and redis.call('EXISTS', KEYS[3]) == 0 and read(KEYS[5], most) or {}
 if #next_frames > 0 then

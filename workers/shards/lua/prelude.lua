@@ -10,6 +10,18 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Say whether the ledger came back older than its caller, or anybody before, has seen it; once found,
+-- it is for everybody, and whoever is at work is fenced. floor: the newest token seen; -1: any will do.
+local function is_older(meta, floor)
+  local known = redis.call('HMGET', meta, 'committed', 'older')
+  if floor < 0 or (not known[2] and tonumber(known[1] or 0) >= floor) then return false end
+  if not known[2] then
+    redis.call('HSET', meta, 'older', floor)
+    redis.call('HINCRBY', meta, 'fence', 1)
+  end
+  return true
+end
+
 -- Read the frames that wait, up to so many commands, but one frame at least.
 local function read(commands, most)
   local taken, count = {}, 0
@@ -27,14 +39,17 @@ local function hold(meta, lock, owner, ttl_ms)
   return redis.call('HINCRBY', meta, 'fence', 1)
 end
 
--- Send the answers and take their frames off the stream.
+-- Send the answers, which confirm all that is committed, and take their frames off the stream.
 -- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id.
-local function part(commands, through, first, last, keep_ms)
+local function part(meta, commands, through, first, last, keep_ms)
+  local confirmed = redis.call('HGET', meta, 'committed') or '0'
   for i = first, last, 3 do
     local stream = KEYS[tonumber(ARGV[i])]
-    redis.call('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2])
+    redis.call('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2],
+      'confirmed', confirmed)
     redis.call('PEXPIRE', stream, keep_ms)
   end
+  redis.call('HSET', meta, 'confirmed', confirmed)
   if through ~= '' then
     local time, sequence = string.match(through, '(%d+)-(%d+)')
     redis.call('XTRIM', commands, 'MINID', string.format('%s-%d', time, sequence + 1))
