@@ -1,0 +1,51 @@
+"""Redis killed under load and started again on its data: nothing confirmed is lost, none sold twice."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from tests.faults.crowd import Crowd, Fate, check_sold_exactly, crowding
+from tests.faults_redis.hosts import Host, Site
+from tests.harness import SEED, note, wait_until
+
+BACK_SECONDS = 2.0  # from the moment at which Redis answers again
+ANSWER_SECONDS = 6.0  # for one that cannot be settled: a 202 after 5 s, or a 503 much sooner
+
+
+def check_who_waited_was_told_when_to_come_again(crowd: Crowd) -> None:
+    crowd.tell()
+    assert set(crowd.fates()) == {Fate.ANSWERED}
+    assert set(crowd.statuses()) <= {201, 202, 409, 503}
+    unsettled = [attempt for attempt in crowd.attempts if attempt.status in (202, 503)]
+    assert all(attempt.headers["retry-after"].isdecimal() for attempt in unsettled)
+    assert crowd.longest_seconds() < ANSWER_SECONDS
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_redis_may_be_killed_again_and_again(
+    service: Host, module_site: Site, stadium: str, club: str, times: int
+) -> None:
+    """It is away for up to 1.5 s: shorter and longer than a buyer is asked to wait."""
+    chance = random.Random(SEED)
+    redis, waits = module_site.redis, []
+    with crowding(service, stadium, club, warm=50) as crowd:
+        for _ in range(times):
+            time.sleep(chance.random() * 0.5)
+            redis.kill()
+            time.sleep(chance.random() * 1.5)
+            redis.start()
+            sold, back_at = crowd.sold(), time.monotonic()
+            wait_until(
+                lambda sold=sold: crowd.sold() > sold,  # type: ignore[misc]
+                BACK_SECONDS,
+                "it sells again",
+            )
+            waits.append(time.monotonic() - back_at)
+        crowd.stop()
+    note(f"it sold again {max(waits):.3f} s after Redis' return at the latest")
+    check_who_waited_was_told_when_to_come_again(crowd)
+    check_sold_exactly(service, crowd.wishes)
+    assert "selling again" in service.log()
