@@ -61,7 +61,8 @@ class Receipt:
 class Courier:
     """Carries commands to the workers and outcomes back.
 
-    `patience_seconds`: after so long without any lane, who waits and who comes is told so.
+    `patience_seconds`: after so long with nothing but faults, who waits and who comes is told so.
+    That a lane connects says little: what is asked there may be refused all the same.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Courier:
         self._frame_full = min(frame_max, FRAME_FULL)
         self._patience_ms = None if patience_seconds is None else patience_seconds * 1000
         self._connected: set[Lane] = set()
-        self._last_connected_ms = clock_ms()
+        self._failing_since_ms: int | None = None  # since then frames failed, and none was answered
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
         self._idle: dict[Lane, Any] = {}  # waiters of senders without work
@@ -98,7 +99,7 @@ class Courier:
 
     def hand_over(self, command: Command) -> Receipt:
         """Queue a command; its receipt tells when it is settled. Raises Overloaded, Unavailable."""
-        if self._given_up():
+        if self._given_up() and not self._connected:
             raise Unavailable("The workers cannot be reached. The same key is safe to send again.")
         if len(self._open) >= self._max_in_flight:
             raise Overloaded(
@@ -139,9 +140,8 @@ class Courier:
                 log.debug("a lane broke: %s", error)
             except Exception:
                 log.exception("a lane broke for a reason that is a bug")
-            if lane in self._connected:
-                self._connected.discard(lane)
-                self._last_connected_ms = clock_ms()
+            self._connected.discard(lane)
+            self._fail()
             lane.close()
             gevent.sleep(RECONNECT_SECONDS)
 
@@ -151,8 +151,10 @@ class Courier:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
             self._queue.extendleft(reversed(frame))
+            self._fail()
             self._wake_sender()
             raise
+        self._failing_since_ms = None
         self.settled += 1
         for receipt, outcome in zip(frame, outcomes, strict=True):
             self._settle(receipt, outcome)
@@ -182,12 +184,27 @@ class Courier:
             receipt.outcome = outcome
             receipt.wake()
 
+    # --- giving up ---
+
+    def _fail(self) -> None:
+        """Note that a lane broke."""
+        if self._failing_since_ms is None:
+            self._failing_since_ms = clock_ms()
+        self._give_up()
+
     def _given_up(self) -> bool:
         return (
             self._patience_ms is not None
-            and not self._connected
-            and clock_ms() - self._last_connected_ms > self._patience_ms
+            and self._failing_since_ms is not None
+            and clock_ms() - self._failing_since_ms > self._patience_ms
         )
+
+    def _give_up(self) -> None:
+        """Tell who waits, after too long a time of nothing but faults; not who may yet be sent."""
+        if self._given_up():
+            for receipt in [r for r in self._queue if r.sent or not self._connected]:
+                self._queue.remove(receipt)
+                self._settle(receipt, Unreached() if receipt.sent else Unsettled("never sent"))
 
     # --- time ---
 
@@ -202,10 +219,9 @@ class Courier:
             self._expire(receipt)
         for receipt in [r for r in self._open if now_ms > r.command.deadline_ms + LAST_ANSWER_MS]:
             self._settle(receipt, Unreached())
-        if self._given_up():
-            for receipt in self._queue:
-                self._settle(receipt, Unreached() if receipt.sent else Unsettled("never sent"))
-            self._queue.clear()
+        self._give_up()
+        if self._connected and not self._open:  # the next one shall not pay for what is long past
+            self._failing_since_ms = None
         if self._queue:  # there may be no lull for long
             self._wake_sender()
         for receipt in self._open:

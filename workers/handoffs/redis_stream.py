@@ -171,12 +171,14 @@ class RedisLane:
             else:
                 appended, answers = self._link.ask(append, self._wait())
                 heard = True
-                self._check(appended)
+                self._check(appended, ledger)
 
-    def _check(self, appended: bytes) -> None:
+    def _check(self, appended: bytes, ledger: str) -> None:
         match appended:
+            case b"other" if not ledger:
+                raise LedgerFault("somebody has just made the ledger")
             case b"other":
-                raise LedgerLost("Redis holds another ledger than before")
+                raise LedgerLost("Redis came back empty, or holds another ledger than before")
             case b"older":
                 raise LedgerLost("Redis came back older than it was seen")
             case b"full":

@@ -100,9 +100,11 @@ class Server:
         """
         if self._identity is None:
             found = self._read_identity()
-            self.memory.check_ledger(found.id if found else "")
             if found is None or not found.ready:
+                begun = found is not None and found.id == self.memory.ledger_id
+                self.memory.check_ledger(self.memory.ledger_id if begun else "")
                 return None
+            self.memory.check_ledger(found.id)
             self._identity = found
         return self._identity
 
