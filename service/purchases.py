@@ -13,7 +13,7 @@ from service.problems import Problem
 from service.uuid7 import mint_key
 from service.views import view_order
 from workers.domain import Sold
-from workers.errors import Overloaded, Unavailable
+from workers.errors import NoLedger, Overloaded, Unavailable
 from workers.ledgers import LedgerReader
 
 
@@ -27,9 +27,11 @@ def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
         header = this.environ.get("HTTP_IDEMPOTENCY_KEY")
         key = mint_key() if header is None else read_key(header)
         prefer = read_preferences(this.environ.get("HTTP_PREFER"), desk.wait_max_seconds)
-        purchase = wire.read_purchase(this, order_id(reader.secret, key), desk.deadline_ms())
         try:
+            purchase = wire.read_purchase(this, order_id(reader.secret, key), desk.deadline_ms())
             outcome = desk.settle(purchase, prefer.wait_seconds)
+        except NoLedger:
+            raise
         except (Overloaded, Unavailable) as fault:
             slug = "overloaded" if isinstance(fault, Overloaded) else "unavailable"
             raise Problem(slug, str(fault), {"Idempotency-Key": quote_key(key)}) from None

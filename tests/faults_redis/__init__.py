@@ -1,1 +1,1 @@
-"""What must hold when workers, webs, hosts, wires and Redis itself fail: real processes, real servers."""
+"""What must hold when workers, webs, hosts, wires and Redis fail: real processes, real servers."""

@@ -1,33 +1,120 @@
-"""A Redis that comes back empty, older or as another one: nothing is sold from it, and that is said.
+"""A Redis that comes back empty, older or as another: nothing is sold from it, and that is said.
 
 Every host remembers the ledger it has seen, in its processes and on its disk.
 """
 
 from __future__ import annotations
 
-import secrets
 import shutil
-import time
-import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.faults.crowd import Line, Wish, all_orders
 from tests.faults_redis.hosts import Host, Site
-from tests.harness import note, wait_until
+from tests.harness import wait_until
 from tests.servers.redis_server import RedisServer
 
+PATIENCE_SECONDS = 15.0
 CAPACITY = 20
-ANSWER_SECONDS = 3.0
-SEEN_SECONDS = 3.0  # until what was seen is on disk
 
 
-def sell(host: Host, event: str, count: int) -> list[Wish]:
-    """Buy one ticket after the other."""
-    wishes = [Wish(uuid.uuid4().hex, event, 1) for _ in range(count)]
-    with Line(host.port) as line:
-        for wish in wishes:
-            wish.attempts.append(line.ask(wish.request()))
-    assert all(wish.orders for wish in wishes)
-    return wishes
+def come_back_with(redis: RedisServer, data: Path) -> None:
+    """Have Redis come back with the data of this directory."""
+    redis.kill()
+    shutil.rmtree(redis.data_dir)
+    shutil.copytree(data, redis.data_dir)
+    redis.start()
+
+
+def copy_of(redis: RedisServer, name: str) -> Path:
+    """Copy what is on Redis' disk, as a backup does."""
+    return Path(shutil.copytree(redis.data_dir, redis.directory / name))
+
+
+def empty(redis: RedisServer, _older: Path) -> None:
+    redis.wipe()
+
+
+def older(redis: RedisServer, older: Path) -> None:
+    come_back_with(redis, older)
+
+
+def another(redis: RedisServer, _older: Path) -> None:
+    """Another ledger, made by somebody who knows nothing of this one."""
+    redis.wipe()
+    with RedisServer() as elsewhere:
+        elsewhere.close()
+    redis.ask("SET", "soldout:ledger", OTHER_LEDGER)
+    redis.ask("HSET", "soldout:{s01}:meta", "ledger", "another")
+
+
+OTHER_LEDGER = '{"id":"another","secret":"00","shards":1,"created_at_ms":0,"schema":1,"ready":true}'
+WORDS: dict[Callable[..., None], str] = {
+    empty: "came back empty",
+    older: "came back older",
+    another: "holds another ledger",
+}
+
+
+def check_nothing_is_sold(host: Host, event: str) -> None:
+    answer = host.buy(event)
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["Retry-After"].isdecimal()
+    assert answer.headers["Idempotency-Key"]
+    assert host.admin("PUT", f"/events/{event}", {"capacity": CAPACITY}).status_code == 503
+
+
+@pytest.mark.parametrize("lose", [empty, older, another])
+def test_what_was_sold_is_not_sold_again_by_whoever_saw_it_or_starts_later(
+    site: Site, lose: Callable[[RedisServer, Path], None]
+) -> None:
+    host, redis = site.host("serve").start(), site.redis
+    host.put_event("gala", capacity=CAPACITY)
+    assert host.buy("gala", 2).status_code == 201
+    backup = copy_of(redis, "older")
+    order = host.buy("gala", 3).json()
+    newest = copy_of(redis, "newest")
+
+    lose(redis, backup)
+    wait_until(lambda: WORDS[lose] in host.log(), PATIENCE_SECONDS, host.log)
+    check_nothing_is_sold(host, "gala")
+    assert host.terminate() == 0
+
+    later, count = host, len(host.log())
+    later.launch().said(WORDS[lose], count)
+    come_back_with(redis, newest)
+    wait_until(later.ready, PATIENCE_SECONDS, later.log)
+    assert later.admin("GET", f"/orders/{order['id']}").json() == order
+    numbers = [ticket["number"] for ticket in later.buy("gala").json()["tickets"]]
+    assert numbers == [6]
+    assert later.audit("gala")["sold"] == 6
+
+
+def test_one_host_that_saw_more_stops_all_others(site: Site) -> None:
+    """What a host has not seen itself, it is told by the one that has."""
+    saw, redis = site.host("serve", workers=1, web_processes=1).start(), site.redis
+    saw.put_event("gala", capacity=CAPACITY)
+    backup = copy_of(redis, "older")
+    assert saw.buy("gala", 3).status_code == 201
+    come_back_with(redis, backup)
+    wait_until(lambda: "came back older" in saw.log(), PATIENCE_SECONDS, saw.log)
+    new = site.host("serve", workers=1, web_processes=1)
+    new.launch().said("came back older")
+    wait_until(lambda: not new.ready(), PATIENCE_SECONDS, new.log)
+    assert redis.ask("LLEN", "soldout:{s01}:tickets:gala") == 0
+
+
+def test_what_came_back_older_can_be_accepted_knowingly(site: Site) -> None:
+    host, redis = site.host("serve").start(), site.redis
+    host.put_event("gala", capacity=CAPACITY)
+    backup = copy_of(redis, "older")
+    assert host.buy("gala", 3).status_code == 201
+    come_back_with(redis, backup)
+    wait_until(lambda: "came back older" in host.log(), PATIENCE_SECONDS, host.log)
+    assert host.terminate() == 0
+    shutil.rmtree(host.data_dir / "seen")
+    redis.ask("HDEL", "soldout:{s01}:meta", "older")
+    host.start()
+    assert host.buy("gala").status_code == 201
+    assert host.audit("gala")["sold"] == 1

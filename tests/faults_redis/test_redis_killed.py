@@ -1,4 +1,4 @@
-"""Redis killed under load and started again on its data: nothing confirmed is lost, none sold twice."""
+"""Redis killed under load and started again: nothing confirmed is lost, none sold twice."""
 
 from __future__ import annotations
 

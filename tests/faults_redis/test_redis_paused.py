@@ -1,4 +1,4 @@
-"""Redis stands still for longer than anybody waits: nobody is told what is not so; then it goes on."""
+"""Redis stands still for longer than anybody waits: nobody is told what is not so."""
 
 from __future__ import annotations
 

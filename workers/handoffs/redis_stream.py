@@ -115,6 +115,7 @@ class RedisLane:
         try:
             self._link.learn(_APPEND)
             self._learn_clock()
+            self._recognize()
         except LedgerFault as fault:
             raise self._broken(fault) from fault
         self._name, self._seen = uuid.uuid4().hex, "0-0"  # what is answered to the old name is late
@@ -195,6 +196,17 @@ class RedisLane:
         self._seen = entries[-1][0]
         self._server.memory.learn(self._shard, int(entries[-1][1][5]))
         return [(int(fields[1]), fields[3]) for _, fields in entries]
+
+    def _recognize(self) -> None:
+        """See to it that Redis holds the ledger that we know, and all that we have seen of it."""
+        memory = self._server.memory
+        floor = memory.floor(self._shard)
+        [(ledger, committed, older)] = self._link.ask(
+            ("HMGET", self._keys.meta, "ledger", "committed", "older")
+        )
+        memory.check_ledger((ledger or b"").decode())
+        if floor >= 0 and (older or int(committed or 0) < floor):
+            raise memory.lost(self._shard, int(committed or 0))
 
     def _learn_clock(self) -> None:
         """Compare clocks. Deadlines may come too early, by a reply's way back, never too late."""

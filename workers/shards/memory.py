@@ -51,6 +51,8 @@ class Memory:
 
     def check_ledger(self, ledger_id: str) -> None:
         """Take an id, "" for none, for our ledger's, or raise LedgerLost."""
+        if not self.ledger_id:  # another process of this host may have seen it meanwhile
+            self.ledger_id = self._read("ledger") or ""
         if ledger_id != self.ledger_id:
             if self.ledger_id:
                 what = f"holds another ledger, {ledger_id}" if ledger_id else "came back empty"
