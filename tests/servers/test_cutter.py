@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import redis
 
 from tests.harness import wait_until
 from tests.servers.cutter import Cutter, Moment
-from tests.servers.process import connect
+from tests.servers.process import HOST, connect
 from tests.servers.redis_server import RedisServer
 
 LOST = (redis.ConnectionError, redis.TimeoutError)
@@ -157,6 +158,30 @@ def test_without_a_transaction_what_came_before_the_cut_is_done(
     with pytest.raises(LOST):
         incr_in_one_go(client, "a", "b", "c", transaction=False)
     assert direct.mget("a", "b", "c") == ["1", "1" if SERVER_DID_IT[moment] else None, None]
+
+
+SKIPPING = b"CLIENT REPLY SKIP\r\nINCR a\r\nINCR b\r\n"
+
+
+def test_a_reply_that_is_skipped_is_not_waited_for(cutter: Cutter, direct: redis.Redis) -> None:
+    with socket.create_connection((HOST, cutter.port), 5) as wire:
+        for number in (b"1", b"2"):
+            wire.sendall(SKIPPING)
+            assert wire.recv(64) == b":" + number + b"\r\n"
+    assert direct.mget("a", "b") == ["2", "2"]
+
+
+@each_moment
+def test_what_is_answered_by_nothing_can_be_cut_as_well(
+    cutter: Cutter, direct: redis.Redis, moment: Moment
+) -> None:
+    cutter.cut(moment)
+    with socket.create_connection((HOST, cutter.port), 5) as wire:
+        wire.sendall(SKIPPING)
+        assert wire.recv(64) == b""
+    if SERVER_DID_IT[moment]:
+        wait_until(lambda: direct.get("a") == "1", 5, "the server did it")
+    assert direct.mget("a", "b") == ["1" if SERVER_DID_IT[moment] else None, None]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

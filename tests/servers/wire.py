@@ -20,6 +20,7 @@ from tests.servers.resp import Frames, is_push, words_of
 
 WORDS_KEPT: Final = 4
 CHUNK: Final = 2**16
+SKIP_REPLY: Final = ("CLIENT", "REPLY", "SKIP")  # neither it nor what follows it gets one
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset instead of a goodbye
 
 
@@ -91,6 +92,7 @@ class Link:
         self._replies_pass = replies_pass
         self._to_server: asyncio.StreamWriter | None = None
         self._awaited: deque[Plan | None] = deque()  # one for each reply
+        self._skips = False  # the reply to the command that comes next
         self._settled = asyncio.Event()  # when no reply is awaited
         self._settled.set()
 
@@ -121,14 +123,25 @@ class Link:
 
     async def _pass_request(self, server: asyncio.StreamWriter, frame: bytes) -> bool:
         """Pass on one request as is planned; say whether the connection still stands."""
-        plan = self._note(_command(self.number, frame))
+        command = _command(self.number, frame)
+        follows, self._skips = self._skips, _first_words(command, 3) == SKIP_REPLY
+        unheard = follows or self._skips
+        plan = self._note(command)
         if plan is None:
-            await self._send(server, frame, None)
+            await self._send(server, frame, None, unheard=unheard)
             return True
         await self._settled.wait()  # so that only this one is in doubt
-        if plan.moment in (Moment.AFTER, Moment.IN_REPLY):
+        if plan.moment in (Moment.AFTER, Moment.IN_REPLY) and not unheard:
             await self._send(server, frame, plan)
             await self._settled.wait()  # nothing that follows it goes on before its reply
+            return True
+        if plan.moment in (Moment.AFTER, Moment.IN_REPLY):
+            await self._send(server, frame, None, unheard=True)
+            if plan.cuts:
+                self._cut_as(plan)  # the server reads what was sent before it sees the end
+                return False
+            plan.done.set()
+            await plan.released.wait()
             return True
         if plan.cuts:
             if plan.moment is Moment.IN_REQUEST:
@@ -137,12 +150,20 @@ class Link:
             return False
         plan.done.set()
         await plan.released.wait()
-        await self._send(server, frame, None)
+        await self._send(server, frame, None, unheard=unheard)
         return True
 
-    async def _send(self, server: asyncio.StreamWriter, frame: bytes, plan: Plan | None) -> None:
-        self._awaited.append(plan)
-        self._settled.clear()
+    async def _send(
+        self,
+        server: asyncio.StreamWriter,
+        frame: bytes,
+        plan: Plan | None,
+        *,
+        unheard: bool = False,
+    ) -> None:
+        if not unheard:
+            self._awaited.append(plan)
+            self._settled.clear()
         server.write(frame)
         await server.drain()
 
@@ -171,6 +192,10 @@ class Link:
             plan.then()
         self.cut(resets=plan.resets)
         plan.done.set()
+
+
+def _first_words(command: Command, count: int) -> tuple[str, ...]:
+    return tuple(word.upper() for word in command.words[:count])
 
 
 def _command(number: int, frame: bytes) -> Command:
