@@ -83,6 +83,7 @@ class Turn:
         self._begun: tuple[int, int, int, list[Frame]] | None = None  # by the last commit
         self._commands_max = 0
         self._fault = ""
+        self._abandoned = False  # frames were left on the stream, of which nobody will be woken
         self._checked = False  # that Redis keeps what it is asked to promise
         self.link.beat = self._beat
 
@@ -107,7 +108,8 @@ class Turn:
         take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, flag, *known)
         block = max(0.001, min(wait_seconds, BLOCK_SECONDS))  # 0 would be for ever
         waits = [("BLPOP", self.keys.wake, f"{block:.3f}")]
-        *_, reply = self.ask(*waits[: wait_seconds > 0], take)
+        *_, reply = self.ask(*waits[: wait_seconds > 0 and not self._abandoned], take)
+        self._abandoned = False
         self.ledger_id = reply[1].decode()
         memory.check_ledger(self.ledger_id)
         if reply[0] == b"older":
@@ -255,6 +257,7 @@ class Turn:
     def abandon(self) -> None:
         """Leave all as it stands, after a fault: the frames are on the stream, the lock expires."""
         self._checked = False
+        self._abandoned = True
         self._over()
         self.link.close()
 
