@@ -120,7 +120,9 @@ class RedisLock:
         trace: TracebackType | None,
     ) -> None:
         """Give the lock back, unless the commit did. After a fault all is left as it stands."""
-        if isinstance(error, (Fenced, LedgerFault)):
+        if isinstance(error, LedgerFault):
+            self._turn.complain(error)
+        elif isinstance(error, Fenced):
             self._turn.abandon()
         else:
             self._turn.release()

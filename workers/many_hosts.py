@@ -76,7 +76,8 @@ class ManyHosts:
 
     def free_lock_of(self, dead: Pulse) -> bool:
         """Leave it to the next worker: nobody here waits for Redis."""
-        self._dead[dead.worker] = name_of(self._host, dead)
+        if dead.ready:  # or it never had the lock, nor gave back that of the one before it
+            self._dead[dead.worker] = name_of(self._host, dead)
         return True
 
     def look(self, *, ready: bool) -> None:

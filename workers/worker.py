@@ -14,13 +14,14 @@ from workers.domain import (
 )
 from workers.errors import Fenced, Inconsistent, LedgerFault
 from workers.handoffs import Inbox
-from workers.hearts import Heart
+from workers.hearts import Heart, clock_ms
 from workers.ledgers import Ledger
 from workers.locks import Lock
 from workers.rules import Settlement, settle
 
 log = logging.getLogger(__name__)
 
+COMPLAIN_EVERY_MS: Final = 5_000
 WAIT_SECONDS: Final = 0.2  # for work, between two beats; also how late SIGTERM may be noticed
 
 
@@ -42,6 +43,7 @@ class Worker:
         self.heart = heart
         self.now = now
         self.batch_max = batch_max
+        self._said = "", 0
         self.stopping = False  # set by a signal: finish what waits, then leave
 
     def run(self) -> None:
@@ -67,11 +69,18 @@ class Worker:
                 batch += self.inbox.take_waiting(self.batch_max - len(batch))
                 return self._settle_under_lock(batch, token)
         except (Fenced, LedgerFault) as fault:
-            log.error("a batch of %d is not settled: %s", len(batch), fault)
+            self._complain(len(batch), fault)
             return [Unsettled(str(fault))] * len(batch)
         except Inconsistent as bug:
             log.critical("a batch of %d would break the ledger: %s", len(batch), bug)
             return [self._settle_alone(command) for command in batch]
+
+    def _complain(self, count: int, fault: Exception) -> None:
+        """Say a fault, but not again at each of many batches."""
+        said, when_ms = self._said
+        if str(fault) != said or clock_ms() - when_ms > COMPLAIN_EVERY_MS:
+            self._said = str(fault), clock_ms()
+            log.error("a batch of %d is not settled: %s", count, fault)
 
     def _settle_alone(self, command: Command) -> Outcome:
         """Settle what stands beside a command that cannot be settled; only that one is given up."""

@@ -44,7 +44,7 @@ def send(url: str, *commands: Command) -> None:
     keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
     frame = (len(commands), "lane", 1, IN_GOOD_TIME_MS, encode(list(commands)))
     link = server.link(1)
-    link.run(Script("append"), keys, identity.id if identity else "", -1, 1_000, *frame)
+    link.run(Script("append"), keys, identity.id if identity else "", -1, 1_000, *frame, 0)
     link.close()
     server.close()
 
@@ -258,7 +258,7 @@ def test_a_purchase_past_its_deadline_by_redis_clock_is_too_late_whatever_hosts_
     keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
     for key, offset_ms in ((1, 0), (2, IN_GOOD_TIME_MS)):
         frame = (1, "lane", key, offset_ms, encode([buy(key)]))
-        link.run(Script("append"), keys, identity.id, -1, 1_000, *frame)
+        link.run(Script("append"), keys, identity.id, -1, 1_000, *frame, 0)
     link.close()
     server.close()
     settle_all(worker, redis_server)

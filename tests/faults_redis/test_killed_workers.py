@@ -10,14 +10,18 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.crowd import check_sold_exactly, crowding, until
-from tests.faults.stopping import stopped_in
+from tests.faults.conftest import put
+from tests.faults.crowd import PLENTY, check_sold_exactly, crowding, until
+from tests.faults.stopping import proceed, stopped_in
 from tests.faults.test_killed_workers import check_nobody_met_more_than_a_delay
-from tests.faults_redis.hosts import Host
-from tests.harness import SEED, note, wait_until
+from tests.faults_redis.hosts import Host, Site
+from tests.harness import SEED, alive, note, wait_until
+from tests.servers.redis_server import RedisServer
 from workers.hearts import Phase
+from workers.shards.keys import Keys
 
 KILL_EVERY_SECONDS = 0.3
+FREE_SECONDS = 10.0  # much less than the lock would be held for
 
 
 def kill_workers(host: Host, seconds: float) -> Counter[str]:
@@ -61,3 +65,46 @@ def test_a_worker_may_be_killed_wherever_it_is(service: Host, stadium: str, phas
     check_nobody_met_more_than_a_delay(crowd)
     check_sold_exactly(service, crowd.wishes)
     wait_until(lambda: len(service.family()["worker"]) == 2, 2, "another one in its place")
+
+
+def test_a_lock_of_the_dead_is_given_back_though_who_was_to_do_it_died_too(
+    site: Site,
+) -> None:
+    """Killed while it started, before it reached Redis; nothing is sold until the lock is free."""
+    host = site.host("serve", lock_ttl_ms=60_000).start()
+    stadium = put(host, "stadium", PLENTY)
+    with crowding(host, stadium, warm=20) as crowd:
+        holder = stopped_with_the_lock(host, site.redis)
+        site.redis.pause()
+        worker = next(p.worker for p in host.hearts().pulses() if p.pid == holder)
+        os.kill(holder, signal.SIGKILL)
+        for _ in range(3):
+            os.kill(booting_in_place_of(host, worker, holder), signal.SIGKILL)
+        sold = crowd.sold()
+        site.redis.go_on()
+        until(lambda: crowd.sold() > sold + 20, "it sells again", FREE_SECONDS)
+        crowd.stop()
+    check_sold_exactly(host, crowd.wishes)
+
+
+def stopped_with_the_lock(host: Host, redis: RedisServer) -> int:
+    """Stop a worker whose lock no command of its own, sent before, gives back; return its pid."""
+    for _ in range(100):
+        pid = stopped_in(host, Phase.HOLDING)
+        owners = [redis.ask("GET", Keys(1).lock) for _ in range(2)]
+        if f":{pid}:" in str(owners[1]):
+            return pid
+        proceed(pid)
+    raise AssertionError("no worker was caught with the lock")
+
+
+def booting_in_place_of(host: Host, worker: int, dead: int) -> int:
+    """Wait for the process that starts in place of a dead one; return its pid."""
+    hearts = host.hearts()
+
+    def starts() -> bool:
+        pulse = hearts.pulse(worker)
+        return pulse.pid not in (0, dead) and pulse.phase is Phase.BOOTING and alive(pulse.pid)
+
+    wait_until(starts, 5, host.log)
+    return hearts.pulse(worker).pid

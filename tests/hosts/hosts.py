@@ -54,14 +54,14 @@ StartHost = Callable[..., Host]
 
 
 @contextmanager
-def hosts_in(folder: Path, redis_url: str) -> Iterator[StartHost]:
+def hosts_in(folder: Path, redis_url: str, **common: object) -> Iterator[StartHost]:
     """Give away what makes hosts, each not started yet, and end all that run at last."""
     with ExitStack() as stack:
         numbers = iter(range(1, 1_000))
 
         def host(command: str, url: str = redis_url, **settings: object) -> Host:
             data_dir = folder / f"host-{next(numbers)}"
-            return stack.enter_context(ended(Host(command, data_dir, url, **settings)))
+            return stack.enter_context(ended(Host(command, data_dir, url, **common, **settings)))
 
         yield host
 

@@ -157,7 +157,7 @@ class RedisLane:
         keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
         floor = self._server.memory.floor(self._shard)
-        append = call(_APPEND, keys, ledger, floor, FRAMES_MAX, *frame)
+        append, again = (call(_APPEND, keys, ledger, floor, FRAMES_MAX, *frame, n) for n in (0, 1))
         # Its reply would only wake this process once more: the answer says that it was heard.
         heard = False
         [answers] = self._link.ask(self._wait(), unheard=append)
@@ -170,7 +170,7 @@ class RedisLane:
             if heard:
                 [answers] = self._link.ask(self._wait())
             else:
-                appended, answers = self._link.ask(append, self._wait())
+                appended, answers = self._link.ask(again, self._wait())
                 heard = True
                 self._check(appended, ledger)
 

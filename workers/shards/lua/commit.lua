@@ -21,7 +21,7 @@ if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then retu
 if now_ms() > tonumber(ARGV[3]) then return { 'late' } end
 -- Rights are looked at call by call: one that is missing would stop the script in its middle.
 for name in string.gmatch('HSET HDEL RPUSH XADD PEXPIRE XTRIM DEL SET HINCRBY LPUSH', '%u+') do
-  if not redis.acl_check_cmd(name, KEYS[1], 1, 1) then
+  if not redis.acl_check_cmd(name, KEYS[1], KEYS[1], KEYS[1], KEYS[1]) then
     return redis.error_reply('NOPERM this user may not run ' .. name)
   end
 end
