@@ -79,7 +79,7 @@ def empty_view() -> Iterator[Server]:
 
 
 @contextmanager
-def redis_lua(line: str) -> Iterator[Server]:
+def redis_lua(line: str, *more: str) -> Iterator[Server]:
     """Serve the rival without workers, on a Redis as durable as soldout's own."""
     with redis() as store:
         arguments = {
@@ -90,7 +90,7 @@ def redis_lua(line: str) -> Iterator[Server]:
             "web-processes": str(WEB_PROCESSES),
         }
         flags = [f"--{name}={value}" for name, value in arguments.items()]
-        with peer("redis_lua", *flags) as server:
+        with peer("redis_lua", *flags, *more) as server:
             yield replace(server, store_pid=store.pid)
 
 
@@ -98,12 +98,14 @@ CEILING = Rival("empty view", empty_view, keeps_count=False)
 EMBEDDED = Rival("soldout embedded", soldout_embedded)
 ON_REDIS = Rival("soldout on Redis", soldout_redis)
 LUA = Rival("Lua, no workers", partial(redis_lua, "pool"))
-PIPELINED = Rival("Lua, one pipeline", partial(redis_lua, "pipeline"))
+LEAN = Rival("Lua, soldout's web", partial(redis_lua, "pool", "--lean"))
+PIPELINED = Rival("Lua, one pipeline", partial(redis_lua, "pipeline", "--lean"))
 RIVALS = {
     "empty": CEILING,
     "soldout": EMBEDDED,
     "soldout_redis": ON_REDIS,
     "redis_lua": LUA,
+    "redis_lua_lean": LEAN,
     "redis_lua_pipelined": PIPELINED,
 }
 

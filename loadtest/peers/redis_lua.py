@@ -1,7 +1,8 @@
 """No workers: each request calls one Lua script in Redis by itself, which decides and writes.
 
-The strongest rival of a pool that we know. It has the same gunicorn, the same lean Flask, the same
-validation and the same promises for what it sells, which is less: one ticket type, always open.
+The strongest rival of a pool that we know. It has the same gunicorn and settings, validation and
+promises for what it sells, which is less: one ticket type, always open. It is written as Flask and
+redis-py document it; with --lean it spares itself what soldout's own web does, too.
 
     python -m loadtest.peers.redis_lua --port 8003 --redis-url redis://127.0.0.1:6379/0
 
@@ -22,18 +23,19 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import redis
-from flask import Flask, request
+from flask import Flask, Response, request
 from msgspec import Meta, Struct
 
 from loadtest.peers.redis_lines import LINES, Line
 from loadtest.servers import LOOPBACK
-from service.answers import NOT_STORED, Answer, answer
+from service.answers import NOT_STORED, answer
 from service.lean import LeanFlask
 
 SCRIPT: Final = Path(__file__).with_suffix(".lua").read_bytes()
 SHA: Final = sha1(SCRIPT, usedforsecurity=False).hexdigest()
 BODY_MAX_BYTES: Final = 64 * 1024
 TICKET_TYPE: Final = "general"
+LEAN: Final = os.environ.get("PEER_LEAN") == "1"
 
 Quantity = Annotated[int, Meta(ge=1, le=1_000)]
 Text = Annotated[str, Meta(min_length=1, max_length=254, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
@@ -68,9 +70,9 @@ class Refusal(Exception):
         self.status = status
         self.body = {"type": f"/problems/{slug}", "title": title, "status": status, **members}
 
-    def response(self, *headers: tuple[str, str]) -> Answer:
+    def response(self, *headers: tuple[str, str]) -> Response:
         """Return the answer."""
-        return answer(self.body, self.status, *headers, media_type="application/problem+json")
+        return respond(self.body, self.status, *headers, media_type="application/problem+json")
 
 
 class Sale:
@@ -112,36 +114,35 @@ _encode = msgspec.json.Encoder().encode
 
 def create_app() -> Flask:
     """Return the app for gunicorn. Call it after any fork."""
-    app = LeanFlask(__name__, static_folder=None)
+    app = (LeanFlask if LEAN else Flask)(__name__, static_folder=None)
     ask = LINES[os.environ["PEER_LINE"]](os.environ["PEER_REDIS_URL"])
     sale, event = Sale(ask), os.environ["PEER_EVENT"]
 
     @app.post("/buy")
-    def buy() -> Answer:
-        environ = request.environ
+    def buy() -> Response:
         order_id = str(uuid.uuid4())
-        key = read_key(environ.get("HTTP_IDEMPOTENCY_KEY")) or order_id
+        key = read_key(request.headers.get("Idempotency-Key")) or order_id
         try:
-            order, first, replayed = sale.sell(key, order_id, read_wish(environ))
+            order, first, replayed = sale.sell(key, order_id, read_wish())
         except (redis.ConnectionError, redis.TimeoutError) as error:
             app.logger.error("%s", error)
             unknown = Refusal(503, "unavailable", "The same key is safe to send again")
             return unknown.response(("Retry-After", "1"), ("Idempotency-Key", f'"{key}"'))
         headers = (NOT_STORED, ("Idempotent-Replayed", "true")) if replayed else (NOT_STORED,)
-        return answer(view(order, first), 201, *headers)
+        return respond(view(order, first), 201, *headers)
 
     @app.get("/remaining")
-    def remaining() -> Answer:
+    def remaining() -> Response:
         as_of = datetime.now(UTC).isoformat(timespec="milliseconds")
         total, sold = map(int, ask("HMGET", f"event:{event}", "capacity", "sold"))
         count = {"capacity": total, "sold": sold, "held": 0, "remaining": total - sold}
         kinds = [{"ticket_type": TICKET_TYPE, **count}]
-        return answer(
+        return respond(
             {"as_of": as_of, "events": [{"event": event, **count, "ticket_types": kinds}]}
         )
 
     @app.errorhandler(Refusal)
-    def refuse(refusal: Refusal) -> Answer:
+    def refuse(refusal: Refusal) -> Response:
         return refusal.response()
 
     return app
@@ -156,15 +157,26 @@ def read_key(header: str | None) -> str | None:
     return header.strip('"')
 
 
-def read_wish(environ: dict[str, Any]) -> Wish:
-    """Read the body straight from the server, which saw to its length; a chunked one is empty."""
-    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip() != "application/json":
+def respond(
+    body: object, status: int = 200, *headers: tuple[str, str], media_type: str = "application/json"
+) -> Response:
+    """Return a body as JSON."""
+    if LEAN:
+        return answer(body, status, *headers, media_type=media_type)
+    return Response(_encode(body), status, list(headers), content_type=media_type)
+
+
+def read_wish() -> Wish:
+    """Read the body of this request; a chunked one is empty."""
+    environ = request.environ
+    media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip() if LEAN else None
+    if (media_type or request.mimetype) != "application/json":
         raise Refusal(415, "unsupported-media-type", "Send Content-Type: application/json")
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if length > BODY_MAX_BYTES:
         raise Refusal(413, "too-large", "Larger than 64 KiB")
     try:
-        return _read_wish(environ["wsgi.input"].read(length))
+        return _read_wish(environ["wsgi.input"].read(length) if LEAN else request.get_data())
     except msgspec.ValidationError as error:
         raise Refusal(422, "invalid-request", "Invalid request", detail=str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -201,6 +213,7 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, default=100)
     parser.add_argument("--web-processes", type=int, default=2)
     parser.add_argument("--line", choices=LINES, default="pool")
+    parser.add_argument("--lean", action="store_true")
     options = parser.parse_args()
     with redis.Redis.from_url(options.redis_url) as client:
         client.script_load(SCRIPT)
@@ -210,6 +223,7 @@ def main() -> None:
         "PEER_REDIS_URL": options.redis_url,
         "PEER_EVENT": options.event,
         "PEER_LINE": options.line,
+        "PEER_LEAN": str(int(options.lean)),
         "SOLDOUT_BIND": f"{LOOPBACK}:{options.port}",
         "SOLDOUT_WEB_PROCESSES": str(options.web_processes),
     }
