@@ -18,10 +18,11 @@ from workers.codec import GARBAGE, decode_commands, decode_outcomes, encode
 from workers.domain import Command, Outcome
 from workers.errors import LedgerFault, LedgerLost
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
+from workers.shards.frames import Frame
 from workers.shards.keys import Keys
 from workers.shards.link import Link, Script, call
 from workers.shards.server import Server
-from workers.shards.turn import Frame, Turn
+from workers.shards.turn import Turn
 
 log = logging.getLogger(__name__)
 

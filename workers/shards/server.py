@@ -1,15 +1,13 @@
-"""The Redis where all hosts meet: its shards, the ledger's identity, and if it keeps promises."""
+"""The Redis where all hosts meet: its connections, its shards and the ledger's identity."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import msgspec
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from workers.errors import BadSetting, BootFailed, LedgerFault, LedgerLost
 from workers.hearts import clock_ms
@@ -18,24 +16,11 @@ from workers.shards.identity import Identity, read_identity
 from workers.shards.keys import LEDGER, SHARDS, Keys
 from workers.shards.link import SOCKET_SECONDS, Link
 from workers.shards.memory import Memory
+from workers.shards.promises import WAITAOF_SINCE, check_version, weaknesses
 from workers.shards.topology import Topology, topology_of
 
-OLDEST_REDIS: Final = (7, 0)
-WAITAOF_SINCE: Final = (7, 2)
 SILENT_MS: Final = 100  # after a read that failed, nobody else tries
 READERS_MAX: Final = 16  # connections that read for one process: reads are short, others wait
-SAFE: Final = {
-    "appendonly": "yes",
-    "appendfsync": "always",
-    "no-appendfsync-on-rewrite": "no",
-    "maxmemory-policy": "noeviction",
-}
-AT_RISK: Final = {
-    "appendonly": "a restart of Redis loses sales",
-    "appendfsync": "a power failure loses the sales of the last second",
-    "no-appendfsync-on-rewrite": "a power failure during a rewrite loses sales",
-    "maxmemory-policy": "a full Redis would throw away orders",
-}
 
 
 class Server:
@@ -179,9 +164,8 @@ class Server:
             link = Link(lambda options=options: options, self.topology.forget)  # type: ignore[misc]
             link.beat = beat
             try:
-                [info] = link.ask(("INFO", "server"))
-                versions.append(_check_version(info.decode()))
-                weak += _weaknesses(link)
+                versions.append(check_version(link))
+                weak += weaknesses(link)
             finally:
                 link.close()
         self.has_waitaof = min(versions) >= WAITAOF_SINCE
@@ -191,30 +175,6 @@ class Server:
                 " SOLDOUT_REDIS_DURABILITY=relaxed accepts that"
             )
         return weak
-
-
-def _check_version(info: str) -> tuple[int, int]:
-    found = re.search(r"redis_version:(\d+)\.(\d+)", info)
-    version = (int(found[1]), int(found[2])) if found else (0, 0)
-    if version < OLDEST_REDIS:
-        raise BootFailed(f"Redis {version[0]}.{version[1]} is too old: 7.0 at least")
-    return version
-
-
-def _weaknesses(link: Link) -> list[str]:
-    try:
-        [pairs] = link.ask(("CONFIG", "GET", *SAFE))
-    except LedgerFault as fault:
-        if isinstance(fault.__cause__, (RedisConnectionError, OSError)):
-            raise
-        return [f"its settings cannot be seen ({fault})"]
-    texts = [item.decode() for item in pairs]
-    found = dict(zip(texts[::2], texts[1::2], strict=True))
-    return [
-        f"{name} is {found.get(name)}, not {safe} ({AT_RISK[name]})"
-        for name, safe in SAFE.items()
-        if found.get(name) != safe
-    ]
 
 
 def open_server(settings: Settings) -> Server:

@@ -16,12 +16,11 @@ import logging
 import time
 from typing import Any, Final
 
-from msgspec import Struct
-
 from workers.codec import encode
 from workers.domain import Now, Outcome, Unsettled
 from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Phase, clock_ms
+from workers.shards.frames import Frame, read_frame
 from workers.shards.keys import Keys
 from workers.shards.link import Command, Link, Script, call
 from workers.shards.pulses import TELL_EVERY_MS, forget_old, tell, untell
@@ -37,18 +36,6 @@ PAUSE_SECONDS: Final = 0.1  # after a fault; and how soon a free lock is found w
 _TAKE, _COMMIT, _ANSWER, _RELEASE = (
     Script(name) for name in ("take", "commit", "answer", "release")
 )
-
-
-class Frame(Struct):
-    """Commands of one lane, as they were read; `id` is their place in the stream."""
-
-    id: bytes
-    count: int
-    lane: str
-    number: int
-    offset_ms: int  # from the sender's clock to Redis' own
-    body: bytes
-    unread: int = 0  # commands that could not be read, by the sender's count
 
 
 class Turn:
@@ -123,7 +110,7 @@ class Turn:
         if reply[0] == b"idle":
             self._began = int(reply[3]), clock_ms()
             return False
-        frames = self.frames if anyway else [_to_frame(*entry) for entry in reply[5]]
+        frames = self.frames if anyway else [read_frame(*entry) for entry in reply[5]]
         self._begin(clock_ms(), int(reply[3]), int(reply[4]), frames)
         return True
 
@@ -158,7 +145,7 @@ class Turn:
         [entries] = self.ask(("XRANGE", self.keys.commands, start, "+", "COUNT", 64))
         found: list[Frame] = []
         for entry in entries:
-            frame = _to_frame(*entry)
+            frame = read_frame(*entry)
             commands_max -= frame.count
             if commands_max < 0:
                 break
@@ -234,7 +221,7 @@ class Turn:
             self._over()
         if begun:
             redis_ms, token, entries = begun
-            self._begun = clock_ms(), redis_ms, token, [_to_frame(*entry) for entry in entries]
+            self._begun = clock_ms(), redis_ms, token, [read_frame(*entry) for entry in entries]
 
     def answer(self, bodies: list[bytes]) -> None:
         """Answer every frame that was read, unless another worker has them by now."""
@@ -335,20 +322,3 @@ def release_for(server: Server, shard: int, owner: str) -> None:
         link.ask(untell(shard, owner))
     finally:
         link.close()
-
-
-def _to_frame(entry_id: bytes, fields: list[bytes]) -> Frame:
-    """Read an entry of the stream; one that is no frame of ours has no commands, and is dropped."""
-    found = dict(zip(fields[::2], fields[1::2], strict=False))
-    try:
-        return Frame(
-            entry_id,
-            int(found[b"count"]),
-            found[b"lane"].decode(),
-            int(found[b"frame"]),
-            int(found[b"offset_ms"]),
-            found[b"body"],
-        )
-    except (KeyError, ValueError) as error:
-        log.error("an entry of the stream is no frame and is dropped: %r", error)
-        return Frame(entry_id, 0, "nobody", 0, 0, encode([]))
