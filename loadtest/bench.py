@@ -22,6 +22,7 @@ from loadtest.gauges import machine, spending, wrk
 from loadtest.rivals import (
     CEILING,
     EMBEDDED,
+    LEAN,
     LUA,
     ON_REDIS,
     PIPELINED,
@@ -37,7 +38,7 @@ WARM_UP_SECONDS = 1  # first requests open connections and fill caches
 RATIO_MIN = 0.75  # a sale, fsynced, for a third more than a view that does nothing
 RATIO_REDIS_MIN = 1.0  # on the same store, a pool and its lock must not cost what they gain
 WORKERS_US_MAX = 50.0  # beyond that the pool, and not the web, limits what a host sells
-YARDSTICKS = (CEILING, LUA, PIPELINED)  # what every rival is set beside
+YARDSTICKS = (CEILING, LUA, LEAN, PIPELINED)  # what every rival is set beside
 QUIET_PERCENT = 10.0  # more of the machine than that going elsewhere spoils the figures
 
 
@@ -169,6 +170,12 @@ def judge(turns: Sequence[Turn], connections: int) -> list[Target]:
     figures = [
         (f"sales beside an empty view, {suffix}", EMBEDDED, CEILING, RATIO_MIN),
         (f"sales on Redis beside Lua without workers, {suffix}", ON_REDIS, LUA, RATIO_REDIS_MIN),
+        (
+            f"the same beside soldout's web without them, {suffix}",
+            ON_REDIS,
+            LEAN,
+            RATIO_REDIS_MIN,
+        ),
     ]
     targets = [
         Target(name, rounds, limit, True)

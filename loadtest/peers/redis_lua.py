@@ -1,8 +1,8 @@
 """No workers: each request calls one Lua script in Redis by itself, which decides and writes.
 
-The strongest rival of a pool that we know. It has the same gunicorn and settings, validation and
-promises for what it sells, which is less: one ticket type, always open. It is written as Flask and
-redis-py document it; with --lean it spares itself what soldout's own web does, too.
+It has soldout's gunicorn, settings and validation, and keeps the same promises for what it sells,
+which is less: one ticket type, always open. It is plain Flask; with --lean it spares itself what
+soldout's own web does. Both ways of redis_lines.py to speak to Redis cost less than redis-py's own.
 
     python -m loadtest.peers.redis_lua --port 8003 --redis-url redis://127.0.0.1:6379/0
 
@@ -167,7 +167,7 @@ def respond(
 
 
 def read_wish() -> Wish:
-    """Read the body of this request; a chunked one is empty."""
+    """Read the body of this request; a lean app finds a chunked one empty."""
     environ = request.environ
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip() if LEAN else None
     if (media_type or request.mimetype) != "application/json":
