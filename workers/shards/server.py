@@ -75,6 +75,7 @@ class Server:
         for links in self._idle.values():
             while links:
                 links.pop().close()
+        self.topology.close()
 
     # --- identity ---
 

@@ -31,6 +31,9 @@ class Topology(Protocol):
     def forget(self) -> None:
         """Look anew where the servers are, the next time."""
 
+    def close(self) -> None:
+        """Let go of the connections that it asks on."""
+
 
 class OneServer:
     """A server that stays where it is."""
@@ -48,6 +51,9 @@ class OneServer:
 
     def forget(self) -> None:
         """It stays where it is."""
+
+    def close(self) -> None:
+        """It asks nobody."""
 
 
 class SentinelMaster:
@@ -84,6 +90,12 @@ class SentinelMaster:
         """Ask again, the next time."""
         self._found = None
 
+    def close(self) -> None:
+        """Let go of the Sentinels."""
+        self.forget()
+        for sentinel in self._sentinel.sentinels:
+            sentinel.close()
+
 
 class ClusterNodes:
     """The masters of a Redis Cluster, by the slot of a key."""
@@ -118,6 +130,10 @@ class ClusterNodes:
             if self._cluster is not None:
                 self._cluster.close()
                 self._cluster = None
+
+    def close(self) -> None:
+        """Let go of the nodes."""
+        self.forget()
 
     def _known(self) -> RedisCluster:
         with self._one_asks:
