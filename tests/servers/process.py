@@ -143,7 +143,8 @@ class ServerProcess(Startable):
             return False
         try:
             with self.admin(socket_timeout=PROBE_SECONDS) as admin:
-                return int(admin.execute_command("INFO", "server")["process_id"]) == self.pid
+                told = admin.execute_command("INFO", "server")  # while it still loads its data, too
+                return bool(int(told["process_id"]) == self.pid and admin.ping())
         except redis.RedisError:
             return False
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import SSLConnection, UnixDomainSocketConnection
+from redis.crc import key_slot
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from workers.errors import LedgerFault
 from workers.redis_url import RedisUrl
-from workers.shards.link import CONNECT_SECONDS
+from workers.shards.link import CONNECT_SECONDS, Link
 
 Options = dict[str, Any]  # of a redis-py connection
+
+
+class SlotRange(NamedTuple):
+    """Slots of a cluster, both ends included, and where their master is."""
+
+    first: int
+    last: int
+    master: tuple[str, int]
 
 
 class Topology(Protocol):
@@ -98,61 +107,65 @@ class SentinelMaster:
 
 
 class ClusterNodes:
-    """The masters of a Redis Cluster, by the slot of a key."""
+    """The masters of a Redis Cluster, by the slot of a key.
+
+    Whichever node answers first says which master holds which slots. redis-py's own cluster client
+    would keep connections to all nodes, and ask each for all its commands, to know as much.
+    """
 
     def __init__(self, hosts: list[tuple[str, int]], options: Options) -> None:
         self._hosts = hosts
         self._options = options
-        self._cluster: RedisCluster | None = None
+        self._ranges: list[SlotRange] = []
         self._one_asks = threading.Lock()  # of the greenlets that share it
 
     def place_of(self, key: str) -> Options:
         """Return where the master of this key's slot is."""
-        try:
-            node = self._known().get_node_from_key(key)  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            raise LedgerFault(f"the cluster cannot be reached: {error}") from error
-        if node is None:
-            raise LedgerFault(f"no master of the cluster holds the slot of {key}")
-        return self._options | {"host": node.host, "port": node.port}
+        slot = key_slot(key.encode())
+        for found in self._known():
+            if found.first <= slot <= found.last:
+                return self._at(found.master)
+        raise LedgerFault(f"no master of the cluster holds the slot of {key}")
 
     def masters(self) -> list[Options]:
         """Return where each master is."""
-        try:
-            nodes = self._known().get_primaries()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            raise LedgerFault(f"the cluster cannot be reached: {error}") from error
-        return [self._options | {"host": node.host, "port": node.port} for node in nodes]
+        return [self._at(master) for master in sorted({found.master for found in self._known()})]
 
     def forget(self) -> None:
-        """Ask the nodes anew which of them holds what, the next time."""
-        with self._one_asks:
-            if self._cluster is not None:
-                self._cluster.close()
-                self._cluster = None
+        """Ask anew which node holds what, the next time."""
+        self._ranges = []
 
     def close(self) -> None:
-        """Let go of the nodes."""
-        self.forget()
+        """It keeps no connection."""
 
-    def _known(self) -> RedisCluster:
+    def _at(self, address: tuple[str, int]) -> Options:
+        host, port = address
+        return self._options | {"host": host, "port": port}
+
+    def _known(self) -> list[SlotRange]:
         with self._one_asks:
-            return self._ask()
+            if not self._ranges:
+                self._ranges = self._ask()
+            return self._ranges
 
-    def _ask(self) -> RedisCluster:
-        if self._cluster is None:
-            options = dict(self._options)
-            if options.pop("connection_class", None):
-                options["ssl"] = True
-            self._cluster = RedisCluster(
-                startup_nodes=[ClusterNode(host, port) for host, port in self._hosts],  # type: ignore[no-untyped-call]
-                retry=Retry(NoBackoff(), 0),
-                socket_timeout=CONNECT_SECONDS,
-                socket_connect_timeout=CONNECT_SECONDS,
-                protocol=2,
-                **options,
-            )
-        return self._cluster
+    def _ask(self) -> list[SlotRange]:
+        """Ask one node after the other. Raises LedgerFault with what the last one said."""
+        last = LedgerFault("the cluster has no nodes")
+        for host, port in self._hosts:
+            place = self._at((host, port)) | {"socket_timeout": CONNECT_SECONDS}
+            link = Link(partial(dict, place), self.forget)
+            try:
+                [slots] = link.ask(("CLUSTER", "SLOTS"))
+                return [
+                    # A node that knows no name for a master means itself.
+                    SlotRange(start, end, ((name or b"").decode() or host, master_port))
+                    for start, end, (name, master_port, *_), *_ in slots
+                ]
+            except LedgerFault as fault:
+                last = fault
+            finally:
+                link.close()
+        raise LedgerFault(f"the cluster cannot be reached: {last}") from last
 
 
 def topology_of(url: RedisUrl) -> Topology:
