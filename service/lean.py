@@ -11,6 +11,8 @@ from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface, SessionMixin
+from flask.signals import request_tearing_down
+from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
 from service.answers import Answer
@@ -49,6 +51,21 @@ class LeanFlask(Flask):
             default_method=request.method,
             query_args=request.query_string.decode("latin1"),
         )
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Call what was registered to go before views, if there is any."""
+        if self.url_value_preprocessors or self.before_request_funcs:
+            return super().preprocess_request()
+        return None
+
+    def process_response(self, response: Response) -> Response:
+        """Call what was registered to go after views, if there is any; no session is to be kept."""
+        return super().process_response(response) if self.after_request_funcs else response
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Call what was registered for the end of requests, if there is any."""
+        if self.teardown_request_funcs or request_tearing_down.receivers:
+            super().do_teardown_request(exc)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is; Flask looks at every call whether it is a coroutine."""

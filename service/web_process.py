@@ -20,8 +20,11 @@ from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.wsgi import create
 from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
+
+from service.reply import Reply
 
 if TYPE_CHECKING:
     from workers.handoffs.couriers import Carrier
@@ -69,6 +72,33 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer one connection's requests, until it or we hang up."""
         gevent.getcurrent().client = client  # for `timeout_ctx`, which is not told
         super().handle(listener, client, addr)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Answer one request. Raises StopIteration if the connection ends with it.
+
+        gunicorn's own, but for the class that writes, and without what is not set here: hooks, an
+        access log, a limit of requests.
+        """
+        reply, environ = create(req, sock, addr, listener_name, self.cfg, Reply)
+        environ["wsgi.multithread"] = True
+        if not self.alive:
+            reply.force_close()
+        try:
+            body = self.wsgi(environ, reply.start_response)
+            try:
+                for part in body:
+                    reply.write(part)
+                reply.close()
+            finally:
+                if hasattr(body, "close"):
+                    body.close()
+        except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) or not reply.headers_sent:
+                raise
+            self.log.exception("an answer broke off")  # a second status line would only corrupt it
+            raise StopIteration from None
+        if reply.should_close():
+            raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Tell what is no HTTP that it is none, in the words that every other error has."""

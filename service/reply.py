@@ -1,0 +1,66 @@
+"""An answer as gunicorn writes it, but in one write, and with a date that is made once a second.
+
+gunicorn sends the head by itself: for a small answer that is a packet, and a client woken, for
+nothing. In: what WSGI gives. Out: bytes on the client's socket.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+
+from gunicorn.http.wsgi import Response
+from gunicorn.util import http_date, to_bytestring
+
+
+class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
+    """The answer to one request. Its head waits for the first of its body, or for its end."""
+
+    headers_sent: bool
+    _head: bytes = b""  # while it is held back
+
+    def default_headers(self) -> list[str]:
+        """Return the status line and what every answer says."""
+        major, minor = self.req.version
+        closing = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\n",
+            f"Server: {self.version}\r\n",
+            f"Date: {_date(int(time.time()))}\r\n",
+            f"Connection: {closing}\r\n",
+        ]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        return lines
+
+    def send_headers(self) -> None:
+        """Make the head, once."""
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{k}: {v}\r\n" for k, v in self.headers), "\r\n"]
+            self._head = to_bytestring("".join(lines), "latin-1")
+            self.headers_sent = True
+
+    def _emit_body(self, data: bytes) -> None:
+        """Send a part of the body, the first one behind the head."""
+        if self.chunked:
+            self._send_head()
+            super()._emit_body(data)
+        else:
+            head, self._head = self._head, b""
+            self.sock.sendall(head + data)
+
+    def close(self) -> None:
+        """End the answer."""
+        self.send_headers()
+        self._send_head()
+        super().close()
+
+    def _send_head(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self.sock.sendall(head)
+
+
+@functools.lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    return str(http_date(seconds))
