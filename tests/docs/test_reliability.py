@@ -1,4 +1,4 @@
-"""The page on reliability names a test in each row of its table of faults, and none that is not there."""
+"""The page on reliability names a test for each fault in its table, and none that is not there."""
 
 from __future__ import annotations
 
