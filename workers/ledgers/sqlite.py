@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from workers.domain import Command, Event, Fact, PutEvent
+from workers.domain import Command, Event, Fact, PutEvent, order_id_bytes
 from workers.errors import BootFailed, Fenced
 from workers.ledgers.sqlite_file import (
     CHECKSUM_BYTES,
@@ -24,7 +24,6 @@ from workers.ledgers.sqlite_rows import (
     ORDERS,
     insert,
     select_in,
-    to_blob,
     to_events,
     to_json,
     to_order,
@@ -116,7 +115,9 @@ class SqliteLedger:
     def _load(self, commands: list[Command]) -> State:
         state = State()
         order_ids, event_ids = named(commands)
-        for row in select_in(self._connection, f"{ORDERS} WHERE o.id IN", map(to_blob, order_ids)):
+        for row in select_in(
+            self._connection, f"{ORDERS} WHERE o.id IN", map(order_id_bytes, order_ids)
+        ):
             order = to_order(row)
             state.orders[order.id] = order
             event_ids.add(order.event)
@@ -255,7 +256,7 @@ class SqliteLedger:
                 (
                     numbers[order.event],
                     order.entry,
-                    to_blob(order.id),
+                    order_id_bytes(order.id),
                     order.fingerprint,
                     order.buyer,
                     to_json(order.items),

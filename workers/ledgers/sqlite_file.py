@@ -50,6 +50,8 @@ def reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
                     f"the ledger is damaged, restore a backup: {_in_a_line(error)}"
                 ) from error
             raise LedgerFault(f"the ledger: {type(error).__name__}: {_in_a_line(error)}") from error
+        except OverflowError as error:
+            raise Inconsistent(f"no row of the ledger holds that: {error}") from error
         except (ValueError, TypeError) as error:  # the decoders': no value that we write
             raise Inconsistent(f"a row of the ledger cannot be read: {error}") from error
 

@@ -71,11 +71,6 @@ def to_order(row: Row) -> Order:
     )
 
 
-def to_blob(order_id: str) -> bytes:
-    """Write an order's id as the 16 bytes that a row holds."""
-    return bytes.fromhex(order_id.replace("-", ""))
-
-
 # --- many rows at once ----------------------------------------------------------------------------
 # apsw's cache of prepared statements is a ring: each use of one pushes out the oldest. A statement
 # for each row, `executemany` too, would push out all others in every batch. So rows go together,
