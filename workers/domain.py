@@ -132,6 +132,18 @@ class Order(Struct):
         return range(self.first_number, self.first_number + self.quantity)
 
 
+def order_id_bytes(order_id: str) -> bytes:
+    """Return the 16 bytes of an order's id. Raises ValueError for any other spelling of them.
+
+    Ledgers keep the bytes: an id in other letters would be found, and then not be recognized.
+    """
+    digits = order_id.replace("-", "")
+    found = bytes.fromhex(digits)
+    if found.hex() != digits or len(order_id) != 36 or order_id[8:24:5] != "----":
+        raise ValueError(f"no order's id: {order_id!r}")
+    return found
+
+
 def ticket_code(order_id: str, number: int) -> str:
     """Return what a ticket shows at the door: 16 hex digits that follow from its order's secret id.
 
@@ -207,7 +219,7 @@ class Purchase(Struct, tag="buy", array_like=True, frozen=True):
     id: str
     fingerprint: bytes
     event: str
-    items: list[Item]
+    items: Annotated[list[Item], Meta(min_length=1, max_length=MAX_ITEMS_PER_ORDER)]
     buyer: str | None = None
 
 

@@ -12,7 +12,7 @@ from workers.domain import (
     Outcome,
     Unsettled,
 )
-from workers.errors import Fenced, Inconsistent, LedgerFault
+from workers.errors import BootFailed, Fenced, LedgerFault, SoldoutError, StartAgain
 from workers.handoffs import Inbox
 from workers.hearts import Heart, clock_ms
 from workers.ledgers import Ledger
@@ -22,6 +22,7 @@ from workers.rules import Settlement, settle
 log = logging.getLogger(__name__)
 
 COMPLAIN_EVERY_MS: Final = 5_000
+FOR_THE_POOL: Final = (BootFailed, StartAgain)  # this worker cannot go on, another one may
 WAIT_SECONDS: Final = 0.2  # for work, between two beats; also how late SIGTERM may be noticed
 
 
@@ -71,8 +72,10 @@ class Worker:
         except (Fenced, LedgerFault) as fault:
             self._complain(len(batch), fault)
             return [Unsettled(str(fault))] * len(batch)
-        except Inconsistent as bug:
-            log.critical("a batch of %d would break the ledger: %s", len(batch), bug)
+        except FOR_THE_POOL:
+            raise
+        except Exception as bug:  # whatever it is, it shall not end one worker after the other
+            log.critical("a batch of %d would break the ledger: %s", len(batch), _in_words(bug))
             return [self._settle_alone(command) for command in batch]
 
     def _complain(self, count: int, fault: Exception) -> None:
@@ -87,16 +90,27 @@ class Worker:
         try:
             with self.lock as token:
                 return self._settle_under_lock([command], token)[0]
-        except (Fenced, LedgerFault, Inconsistent) as fault:
-            log.critical("given up: %s: %s", type(command).__name__, fault)
+        except FOR_THE_POOL:
+            raise
+        except Exception as fault:
+            log.critical(
+                "given up: %s: %s",
+                type(command).__name__,
+                _in_words(fault),
+                exc_info=not isinstance(fault, SoldoutError),
+            )
             return Unsettled("it cannot be settled; see the service's log")
 
     def _settle_under_lock(self, batch: list[Command], token: int) -> list[Outcome]:
         state = self.ledger.load(batch)
         try:
             settlement = settle(state, batch, self.now())
-        except Inconsistent:
+        except Exception:
             self.ledger.commit(Settlement(), token)  # nothing: it only ends what `load` began
             raise
         self.ledger.commit(settlement, token)
         return settlement.outcomes
+
+
+def _in_words(fault: Exception) -> str:
+    return str(fault) if isinstance(fault, SoldoutError) else repr(fault)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tests.contract.ends import LONG_MS, PATIENCE_SECONDS, Ends, wait_for
 from tests.contract.test_unix_handoff import UnixMeeting
-from tests.unit.builders import buy, cancel, gala, put
+from tests.unit.builders import buy, cancel, gala, order_id, put
 from workers.audit import audit
 from workers.domain import Cancelled, Command, Now, Outcome, Sold, SoldOut, TooLate, Unsettled
 from workers.handoffs.courier import Receipt
@@ -22,6 +22,7 @@ from workers.hearts import Hearts, Phase, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.locks import HeldProcessLock, ProcessLock
+from workers.rules import Settlement, State, settle
 from workers.worker import Worker
 
 
@@ -191,6 +192,27 @@ def test_a_worker_that_gave_up_a_command_keeps_the_ledger_from_nobody(
     shop.settle(cancel(1))
     shop.ledger_of(2).set_busy_timeout(1)
     assert kinds(shop.settle(buy(2), courier=2)) == [Sold]
+
+
+def test_a_bug_that_one_command_meets_ends_no_worker_and_holds_up_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def settle_with_a_bug(state: State, commands: list[Command], now: Now) -> Settlement:
+        if any(getattr(command, "id", "") == order_id(2) for command in commands):
+            raise ZeroDivisionError
+        return settle(state, commands, now)
+
+    monkeypatch.setattr("workers.worker.settle", settle_with_a_bug)
+    shop.ledger_of(2).set_busy_timeout(1)
+    assert kinds(shop.settle(buy(1), buy(2), buy(3))) == [Sold, Unsettled, Sold]
+    assert kinds(shop.settle(buy(4), courier=2)) == [Sold]
+    assert "given up: Purchase: ZeroDivisionError()" in caplog.text
+    assert "Traceback" in caplog.text, "whoever mends it is told where"
+
+
+def test_a_number_that_no_row_can_hold_is_given_up_alone(shop: Shop) -> None:
+    found = shop.settle(put(gala(10), max_per_order=2**63), buy(1))
+    assert kinds(found) == [Unsettled, Sold]
 
 
 def test_a_worker_that_lost_the_lock_says_that_nothing_is_known_and_then_goes_on(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import apsw
 
+from workers.ledgers.sqlite_file import CHECKSUMS
+
 UNDERNEATH = "unix"
 
 
@@ -80,8 +82,15 @@ class _Shim(apsw.VFS):
 @contextmanager
 def mounted(disk: Disk) -> Iterator[None]:
     """Put `disk` under every database that is opened in a `with` block."""
+    _unload_checksums()  # which the ledger then puts on top of it
     shim = _Shim(disk)
     try:
         yield
     finally:
+        _unload_checksums()
         shim.unregister()
+
+
+def _unload_checksums() -> None:
+    if CHECKSUMS in apsw.vfs_names():
+        apsw.unregister_vfs(CHECKSUMS)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 import pytest
 
 from tests.faults.crowd import Line, Wish
-from tests.harness import STOP_SECONDS, Soldout, serving
+from tests.harness import STOP_SECONDS, Soldout, alive, ended, serving, wait_until
 
 EVENT = "gala"
 
@@ -52,26 +54,55 @@ def damage(ledger: Path, table: str) -> None:
         file.write(b"\xff" * page_bytes)
 
 
-def damaged(tmp_path: Path, table: str, wish: Wish) -> Soldout:
-    """Sell, stop, damage the ledger, and return the service that is to run on it."""
+def sell_and_stop(tmp_path: Path, wish: Wish) -> Soldout:
+    """Sell once, and stop in order, so that all is in the file."""
     with serving(tmp_path / "data") as service:
         service.put_event(EVENT, capacity=10)
         with Line(service.port) as line:
             wish.attempts.append(line.ask(wish.request()))
         assert wish.attempts[0].status == 201
-    damage(service.data_dir / "ledger.db", table)
     return service
 
 
-@pytest.mark.parametrize("table", ["sqlite_autoindex_orders_1", "orders"])
+@contextmanager
+def damaged_while_it_runs(tmp_path: Path, table: str, wish: Wish) -> Iterator[Soldout]:
+    """A service whose ledger was damaged after its start, and whose workers remember no page."""
+    with serving(sell_and_stop(tmp_path, wish).data_dir) as service:
+        damage(service.data_dir / "ledger.db", table)
+        workers = service.family()["worker"]
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, workers)), STOP_SECONDS, "they are dead")
+        yield service
+
+
+TABLES = pytest.mark.parametrize("table", ["sqlite_autoindex_orders_1", "orders", "tickets"])
+
+
+@TABLES
+def test_a_ledger_that_was_damaged_before_the_start_is_refused_in_one_line(
+    tmp_path: Path, table: str
+) -> None:
+    before = sell_and_stop(tmp_path, Wish(uuid.uuid4().hex, EVENT, 1))
+    damage(before.data_dir / "ledger.db", table)
+    with ended(Soldout(before.data_dir)) as service:
+        process = service.launch().process
+        assert process is not None
+        assert process.wait(STOP_SECONDS) == 1
+        (line,) = (line for line in service.log().splitlines() if "is damaged" in line)
+        assert line.startswith("soldout: the ledger is damaged, restore a backup")
+
+
+@TABLES
 @pytest.mark.parametrize("again", [True, False], ids=["the same purchase", "another one"])
 def test_a_damaged_ledger_confirms_nothing_that_it_cannot_read_and_ends_the_service(
     tmp_path: Path, table: str, again: bool
 ) -> None:
     wish = Wish(uuid.uuid4().hex, EVENT, 1)
-    before = damaged(tmp_path, table, wish)
-    with serving(before.data_dir) as service:
-        asked = wish if again else Wish(uuid.uuid4().hex, EVENT, 1)
+    with damaged_while_it_runs(tmp_path, table, wish) as service:
+        asked = Wish(uuid.uuid4().hex, EVENT, 1)
+        if again and table != "tickets":  # where a replay does not look
+            asked = wish
         with Line(service.port) as line:
             answer = line.ask(asked.request())
         assert answer.status in (0, 202, 503), "it was not confirmed"
@@ -83,8 +114,7 @@ def test_a_damaged_ledger_confirms_nothing_that_it_cannot_read_and_ends_the_serv
 def test_an_order_on_a_damaged_page_is_not_denied(tmp_path: Path) -> None:
     """Who looks for it is not told that there is none."""
     wish = Wish(uuid.uuid4().hex, EVENT, 1)
-    before = damaged(tmp_path, "orders", wish)
-    with serving(before.data_dir) as service, Line(service.port) as line:
+    with damaged_while_it_runs(tmp_path, "orders", wish) as service, Line(service.port) as line:
         path = f"/orders/{wish.orders[0]['id']}"
         answer = line.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert (answer.status, answer.said["detail"]) == (500, "The ledger is damaged.")

@@ -16,7 +16,7 @@ import apsw
 import pytest
 
 from tests.harness import Soldout, alive, free_port, serving, wait_until
-from workers.ledgers.sqlite_file import SCHEMA_VERSION
+from workers.ledgers.sqlite_file import SCHEMA_VERSION, open_file
 
 GIVE_UP_SECONDS = 20
 UNIX_PATH_BYTES = 107  # what the address of a Unix socket holds
@@ -94,11 +94,15 @@ def another_database(path: Path) -> str:
     return "not a soldout ledger"
 
 
+def set_version(path: Path, version: int) -> None:
+    with closing(open_file(path, apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
 def newer_schema(path: Path) -> str:
     with serving(path.parent) as service:
         service.put_event("gala", capacity=1)
-    with closing(apsw.Connection(str(path))) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    set_version(path, SCHEMA_VERSION + 1)
     return f"has schema version {SCHEMA_VERSION + 1}; this soldout knows {SCHEMA_VERSION}"
 
 
@@ -119,7 +123,9 @@ def test_a_ledger_that_cannot_be_used_ends_the_service_with_the_reason(
     ended = serve(Soldout(tmp_path / "data"))
     assert ended.returncode == 1, ended.stderr
     assert str(ledger) in ended.stderr
-    assert 1 <= ended.stderr.count(reason) <= 2  # once for each worker: none was started again
+    assert 1 <= ended.stderr.count(reason) <= 2, (
+        ended.stderr
+    )  # once for each worker: none was started again
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("cannot start; the reason stands above") == 1
     assert (ledger.read_bytes() if ledger.is_file() else b"") == before
@@ -128,8 +134,7 @@ def test_a_ledger_that_cannot_be_used_ends_the_service_with_the_reason(
 def test_a_ledger_that_breaks_while_it_serves_ends_the_service_too(tmp_path: Path) -> None:
     """A new worker finds it; starting others in its place for ever would help nobody."""
     with serving(tmp_path / "data") as service:
-        with closing(apsw.Connection(str(tmp_path / "data" / "ledger.db"))) as connection:
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        set_version(tmp_path / "data" / "ledger.db", SCHEMA_VERSION + 1)
         family = [pid for pids in service.family().values() for pid in pids]
         os.kill(service.family()["worker"][0], signal.SIGKILL)
         assert service.process is not None

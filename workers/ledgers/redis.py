@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from workers.domain import Command, Event, Sold
+from workers.domain import Command, Event, Sold, order_id_bytes
 from workers.errors import Inconsistent, LedgerFault
 from workers.ledgers.redis_rows import (
     StoredEvent,
-    id_bytes,
     id_text,
     read_event,
     read_order,
@@ -64,7 +63,7 @@ class RedisLedger:
         if event_ids:
             asked.append(("HMGET", self._keys.events, *event_ids))
         if order_ids:
-            asked.append(("HMGET", self._keys.orders, *map(id_bytes, order_ids)))
+            asked.append(("HMGET", self._keys.orders, *map(order_id_bytes, order_ids)))
         asked += [("HGET", self._keys.bought(event), buyer) for event, buyer in pairs]
         if not asked:
             return
@@ -88,7 +87,7 @@ class RedisLedger:
         mine = str(self._turn.shard).encode()
         for home, ids in self._by_home(unknown).items():
             with self._turn.server.reading(home) as link:
-                [claims] = link.ask(("HMGET", Keys(home).claims, *map(id_bytes, ids)))
+                [claims] = link.ask(("HMGET", Keys(home).claims, *map(order_id_bytes, ids)))
             state.elsewhere.update(
                 order_id
                 for order_id, claim in zip(ids, claims, strict=True)
@@ -103,7 +102,7 @@ class RedisLedger:
         for home, ids in self._by_home(sold).items():
             with self._turn.server.reading(home) as link:
                 keys = [Keys(home).claims]
-                others = link.run(_CLAIM, keys, self._turn.shard, *map(id_bytes, ids))
+                others = link.run(_CLAIM, keys, self._turn.shard, *map(order_id_bytes, ids))
                 if self._replicas:
                     self._wait_for_replicas(link)
             if others:
@@ -168,7 +167,7 @@ class RedisLedger:
             ]
             self._write_event(settlement, event, token, writes)
         for order in (*settlement.sales, *settlement.cancels):
-            writes += (id_bytes(order.id), write_order(order))
+            writes += (order_id_bytes(order.id), write_order(order))
         return keys, writes
 
     def _write_event(

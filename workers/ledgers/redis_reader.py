@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from workers.domain import Entry, Event, Order, TicketsSold
+from workers.domain import Entry, Event, Order, TicketsSold, order_id_bytes
 from workers.errors import NoLedger
 from workers.hearts import HostPulse
 from workers.ledgers.redis_rows import (
-    id_bytes,
     read_entry,
     read_event,
     read_order,
@@ -76,7 +75,7 @@ class RedisReader:
         """Return one order by its id."""
         if self._server.identity() is None:
             return None
-        field, shard = id_bytes(order_id), 1
+        field, shard = order_id_bytes(order_id), 1
         if self._server.shards > 1:
             home = home_of_order(order_id, self._server.shards)
             [claim] = self._ask(home, ("HGET", Keys(home).claims, field))
@@ -97,7 +96,7 @@ class RedisReader:
         if not ids:
             return []
         shard, wanted = self._shard_of(event_id), ids[:limit]
-        [values] = self._ask(shard, ("HMGET", Keys(shard).orders, *map(id_bytes, wanted)))
+        [values] = self._ask(shard, ("HMGET", Keys(shard).orders, *map(order_id_bytes, wanted)))
         return [read_order(*pair) for pair in zip(wanted, values, strict=True) if pair[1]]
 
     @reporting_damage

@@ -62,11 +62,6 @@ def reporting_damage(method: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def id_bytes(order_id: str) -> bytes:
-    """Return an order's id as the 16 bytes that name it in Redis."""
-    return bytes.fromhex(order_id.replace("-", ""))
-
-
 def id_text(data: bytes) -> str:
     """Return an order's id as everybody else knows it."""
     return str(uuid.UUID(bytes=data))

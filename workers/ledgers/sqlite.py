@@ -8,25 +8,27 @@ from typing import Final
 
 import apsw
 
-from workers.domain import Command, Event, Fact, PutEvent
-from workers.errors import Fenced
+from workers.domain import Command, Event, Fact, PutEvent, order_id_bytes
+from workers.errors import BootFailed, Fenced
 from workers.ledgers.sqlite_file import (
+    CHECKSUM_BYTES,
     check_schema,
     create,
     open_file,
     refusing_to_start,
     reporting_faults,
 )
+from workers.ledgers.sqlite_look import look_through
 from workers.ledgers.sqlite_rows import (
     EVENTS,
     ORDERS,
     insert,
     select_in,
-    to_blob,
     to_events,
     to_json,
     to_order,
 )
+from workers.ledgers.sqlite_seen import Seen
 from workers.ledgers.touched import accounts, named
 from workers.rules import Settlement, State
 
@@ -51,16 +53,34 @@ class SqliteLedger:
         if beat:
             self._connection.set_progress_handler(beat, STEPS_BETWEEN_BEATS)
         self._event_numbers: dict[str, int] = {}
-        with refusing_to_start(path):
-            new = not self._connection.execute("SELECT count(*) FROM sqlite_schema").get
-            if not new:  # first of all: another program's database is not even put into WAL mode
-                check_schema(self._connection, path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            if new:
-                create(self._connection)
-            self._sync_what_was_recovered()
+        self._seen = Seen(path)
+        try:
+            with refusing_to_start(path):
+                self._open(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path: Path) -> None:
+        # What is refused stays as it is, its log included.
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        new = not self._connection.execute("SELECT count(*) FROM sqlite_schema").get
+        if self._connection.readonly("main"):  # what may not be written is opened all the same
+            raise BootFailed(f"the ledger {path} may not be written")
+        if not new:  # first of all: another program's database is not even put into WAL mode
+            check_schema(self._connection, path)
+        self._seen.read()
+        if new:
+            self._seen.check_new()
+            self._connection.reserve_bytes(reserve=CHECKSUM_BYTES)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if new:
+            create(self._connection)
+        self._seen.check(*self._connection.execute("SELECT id, fence FROM ledger").get)
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        self._sync_what_was_recovered()
 
     def _sync_what_was_recovered(self) -> None:
         """Copy the WAL into the file, and both to the disk, before anybody is told what they hold.
@@ -70,6 +90,14 @@ class SqliteLedger:
         replay writes nothing that would sync it.
         """
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+
+    @reporting_faults
+    def look_through(self, seconds: float) -> bool:
+        """Look for damage that no page shows by itself, so long at most; say if all was looked at.
+
+        Raises LedgerDamaged.
+        """
+        return look_through(self._connection, seconds)
 
     # --- reading what a batch touches ---
 
@@ -87,7 +115,9 @@ class SqliteLedger:
     def _load(self, commands: list[Command]) -> State:
         state = State()
         order_ids, event_ids = named(commands)
-        for row in select_in(self._connection, f"{ORDERS} WHERE o.id IN", map(to_blob, order_ids)):
+        for row in select_in(
+            self._connection, f"{ORDERS} WHERE o.id IN", map(order_id_bytes, order_ids)
+        ):
             order = to_order(row)
             state.orders[order.id] = order
             event_ids.add(order.event)
@@ -142,6 +172,7 @@ class SqliteLedger:
             self._write_orders(settlement)
             self._write_journal(settlement)
             self._connection.execute("COMMIT")
+            self._seen.note(token)
         finally:
             self._roll_back()
 
@@ -225,7 +256,7 @@ class SqliteLedger:
                 (
                     numbers[order.event],
                     order.entry,
-                    to_blob(order.id),
+                    order_id_bytes(order.id),
                     order.fingerprint,
                     order.buyer,
                     to_json(order.items),
@@ -274,6 +305,7 @@ class SqliteLedger:
     def close(self) -> None:
         """End the connection; the last one out checkpoints the WAL."""
         self._connection.close()
+        self._seen.close()
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:

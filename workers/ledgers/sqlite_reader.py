@@ -6,9 +6,9 @@ from pathlib import Path
 
 import apsw
 
-from workers.domain import Entry, Event, Order
+from workers.domain import Entry, Event, Order, order_id_bytes
 from workers.ledgers.sqlite_file import check_schema, open_file, refusing_to_start, reporting_faults
-from workers.ledgers.sqlite_rows import EVENTS, ORDERS, to_blob, to_events, to_fact, to_order
+from workers.ledgers.sqlite_rows import EVENTS, ORDERS, to_events, to_fact, to_order
 
 
 class SqliteReader:
@@ -41,7 +41,9 @@ class SqliteReader:
     @reporting_faults
     def order(self, order_id: str) -> Order | None:
         """Return one order by its id."""
-        row = self._connection.execute(f"{ORDERS} WHERE o.id = ?", (to_blob(order_id),)).fetchone()
+        row = self._connection.execute(
+            f"{ORDERS} WHERE o.id = ?", (order_id_bytes(order_id),)
+        ).fetchone()
         return to_order(row) if row else None
 
     @reporting_faults

@@ -39,9 +39,14 @@ def to_json(value: Any) -> str:
 
 
 def to_events(rows: Iterator[Row]) -> Iterator[tuple[int, Event]]:
-    """Gather the joined rows of events and ticket types, which must come sorted by event."""
+    """Gather the joined rows of events and ticket types, which must come sorted by event.
+
+    Raises ValueError for a row that lacks what every row has.
+    """
     current: tuple[int, Event] | None = None
     for row in rows:
+        if None in row[7:]:
+            raise ValueError("an event without its counters")
         number, *settings = row[:10]
         if current is None or current[0] != number:
             if current is not None:
@@ -64,11 +69,6 @@ def to_order(row: Row) -> Order:
         _to_items(items),
         *rest,
     )
-
-
-def to_blob(order_id: str) -> bytes:
-    """Write an order's id as the 16 bytes that a row holds."""
-    return bytes.fromhex(order_id.replace("-", ""))
 
 
 # --- many rows at once ----------------------------------------------------------------------------
