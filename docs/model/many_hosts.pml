@@ -206,7 +206,7 @@ turn: /* RedisLedger.load, rules.settle */
         od;
         if :: fresh -> sold = stock :: else fi;
         assert(sold == journal); /* conservation: the counter agrees with the orders */
-        fence = token[me]; committed = token[me];
+        committed = token[me]; /* it sets `fence` too, which is the token already */
         if :: upto[me] > head -> head = upto[me] :: else fi;
         clean()
       }

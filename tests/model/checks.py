@@ -9,7 +9,7 @@ from msgspec import Struct
 from tests.model.spin import Verdict, check
 
 OVERSOLD: Final = "journal<=1"
-TWO_ORDERS: Final = "orders[who]<=1"
+TWO_ORDERS: Final = "orders[(f&1)]<=1"
 CONFIRMED: Final = "orders[who]>0"
 REFUSED: Final = ">=refused["
 EXPIRED: Final = ">=gone["
@@ -131,7 +131,7 @@ PLANTED: Final = [
         "the same, with walls that refuse",
         MANY,
         ["BUG_FENCE_ONLY_OF_COMMITTED", *_WALLS, "FAULTS=2", "CLIENTS=1", "DEADLINES"],
-        "orders[who]==0",
+        REFUSED,
     ),
     Planted("the lock is ignored", MANY, ["BUG_LOCK_IS_IGNORED", *_CROWD], "leased[me]"),
     Planted(
@@ -193,7 +193,7 @@ PLANTED: Final = [
         "what was never sent is told that nothing was sold",
         MANY,
         ["BUG_NEVER_SENT_IS_TOLD_TOO_LATE", "WEBS=2", *_DEADLINES],
-        "orders[who]==0",
+        REFUSED,
     ),
     Planted("answer before commit", ONE, ["BUG_ANSWER_BEFORE_COMMIT", *_CROWD], CONFIRMED),
     Planted("the lock is ignored", ONE, ["BUG_LOCK_IS_IGNORED", *_CROWD], "assertion violated"),
