@@ -152,7 +152,7 @@ end_idle:
            :: fresh -> sold = stock; committed = token
            :: else
            fi;
-           assert(sold == journal); /* conservation */
+           assert(sold == STANDING); /* conservation */
            clean()
          }
       fi;

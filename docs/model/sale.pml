@@ -38,9 +38,11 @@ byte faults = FAULTS;
 /* --- the ledger: the event's row, the journal, the orders --- */
 
 byte sold;            /* the event's counter, written as a value */
-byte journal;         /* entries, appended */
+byte journal;         /* entries, appended: a sale each, or a cancel */
+byte cancelled;
 byte orders[CLIENTS]; /* orders under a buyer's wish: there may be one */
 byte under[CLIENTS];  /* by which attempts, as bits */
+#define STANDING (journal - 2 * cancelled)
 
 /* --- buyers --- */
 
@@ -95,7 +97,7 @@ inline write_order(who, attempt) {
   orders[who]++;
   under[who] = under[who] | (1 << (attempt));
   journal++;
-  assert(journal <= TICKETS);         /* never oversold */
+  assert(STANDING <= TICKETS);        /* never oversold */
   assert(orders[who] <= 1);           /* one order a key */
   assert((attempt) >= refused[who]);  /* who was refused for good is not sold later */
   assert((attempt) >= gone[who])      /* after `expires_at` nothing is sold */

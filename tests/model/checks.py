@@ -10,7 +10,7 @@ from tests.model.spin import Verdict, check
 
 AT_ONCE: Final = 2  # checks; each has up to 200 MB
 
-OVERSOLD: Final = "journal<=1"
+OVERSOLD: Final = "cancelled))<=1"
 TWO_ORDERS: Final = "orders[(f&1)]<=1"
 CONFIRMED: Final = "orders[who]>0"
 REFUSED: Final = ">=refused["
@@ -28,10 +28,11 @@ class Sound(Struct):
     defines: list[str]
     ltl: bool = False
     thorough: bool = False
+    may_stick: bool = False
 
     def run(self) -> Verdict:
         """Search all of it."""
-        return check(self.model, self.defines, ltl=self.ltl)
+        return check(self.model, self.defines, ltl=self.ltl, may_stick=self.may_stick)
 
 
 class Planted(Struct):
@@ -84,6 +85,22 @@ SOUND: Final = [
         MANY,
         ["FAULTS=1", "ATTEMPTS=2", "EVERYBODY_IS_ANSWERED"],
         ltl=True,
+    ),
+    Sound(
+        "many hosts: 2 buyers, an order is cancelled, no fault",
+        MANY,
+        ["FAULTS=0", "ATTEMPTS=1", "STOCK_COMES_BACK"],
+    ),
+    Sound(
+        "many hosts: 2 buyers, without the lock: tokens are enough to be right",
+        MANY,
+        ["FAULTS=1", "ATTEMPTS=1", "BUG_LOCK_IS_IGNORED", "LEASES_PROMISE_NOTHING"],
+        may_stick=True,
+    ),
+    Sound(
+        "many hosts: 2 buyers, anybody gives the lock back: they are enough as well",
+        MANY,
+        ["FAULTS=2", "ATTEMPTS=1", "BUG_ANYBODY_GIVES_THE_LOCK_BACK", "LEASES_PROMISE_NOTHING"],
     ),
     Sound(
         "one host: 2 buyers, 1 fault, everybody is answered",
@@ -222,6 +239,12 @@ PLANTED: Final = [
         "what was never sent is told that nothing was sold",
         MANY,
         ["BUG_NEVER_SENT_IS_TOLD_TOO_LATE", "WEBS=2", *_DEADLINES],
+        REFUSED,
+    ),
+    Planted(
+        "(known) after a refusal stock comes back, and the frame is there twice",
+        MANY,
+        ["STOCK_COMES_BACK", "FAULTS=1", "ATTEMPTS=1"],
         REFUSED,
     ),
     Planted("answer before commit", ONE, ["BUG_ANSWER_BEFORE_COMMIT", *_CROWD], CONFIRMED),

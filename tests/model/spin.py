@@ -42,8 +42,17 @@ class Verdict(Struct):
     steps: int = 0  # of the shortest run that leads to the error
 
 
-def check(model: str, defines: list[str], *, shortest: bool = False, ltl: bool = False) -> Verdict:
-    """Search all states of a model. `shortest`: breadth first; `ltl`: the promise for all runs.
+def check(
+    model: str,
+    defines: list[str],
+    *,
+    shortest: bool = False,
+    ltl: bool = False,
+    may_stick: bool = False,
+) -> Verdict:
+    """Search all states of a model.
+
+    `shortest`: breadth first; `ltl`: the promise for all runs; `may_stick`: a run may end anywhere.
 
     Raises MissingProgram, and RuntimeError if the search was not complete.
     """
@@ -54,10 +63,11 @@ def check(model: str, defines: list[str], *, shortest: bool = False, ltl: bool =
     with tempfile.TemporaryDirectory(prefix="soldout-model-") as folder:
         macros = [f"-D{define}" for define in defines]
         _run(folder, "spin", "-a", *macros, str(MODELS / model))
-        optimized = "-O0" if shortest else "-O2"  # what is found in no time need not run fast
+        optimized = "-O0" if shortest else "-O1"  # compiling takes most of the time
         limits = [f"-DMEMLIM={MEMORY_MAX_MB}", *(["-DBFS"] if shortest else [])]
         _run(folder, "gcc", "-w", optimized, *kind, *limits, "-o", "pan", "pan.c")
         pan = ["./pan", f"-w{HASH_TABLE_BITS}", f"-m{DEPTH_MAX}", "-n", *(["-a"] if ltl else [])]
+        pan += ["-E"] if may_stick else []
         return _read(_run(folder, *pan), " ".join([model, *macros]))
 
 
