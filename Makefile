@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test test-long test-compose lint format loadtest bench lock clean
+.PHONY: install run test test-long test-compose lint format model loadtest bench lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+model: $(VENV)/.dev  # all states of the protocol's model (docs/model); with Debian's spin and gcc
+	$(BIN)/python -m tests.model
 
 loadtest: $(VENV)/.dev
 	$(BIN)/python -m loadtest $(ARGS)

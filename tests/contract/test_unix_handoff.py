@@ -14,7 +14,7 @@ from gevent import socket as gevent_socket
 from tests.contract.ends import PATIENCE_SECONDS, Ends, WorkerEnd, told, wait_for, wish
 from tests.contract.handoff_contract import HandoffContract
 from workers.codec import decode_outcomes, encode
-from workers.domain import CancelOrder, Command, Outcome, TooLate, Unsettled
+from workers.domain import CancelOrder, Command, Outcome, Unsettled
 from workers.handoffs.unix_socket import (
     FRAME_MAX_BYTES,
     UnixInbox,
@@ -44,14 +44,6 @@ class TestUnixSocket(HandoffContract):
         return UnixMeeting(tmp_path)
 
     # --- more than every hand-off owes: a worker's socket is its own ---
-
-    def test_without_any_worker_a_purchase_is_surely_too_late_after_its_deadline(
-        self, ends: Ends
-    ) -> None:
-        courier = ends.courier()
-        receipt = courier.hand_over(wish(1, deadline_ms=clock_ms() + 20))
-        assert receipt.wait(PATIENCE_SECONDS) == TooLate()
-        assert courier.in_flight == 0
 
     def test_a_worker_that_hangs_holds_up_only_what_it_has_taken(self, ends: Ends) -> None:
         hanging, other, courier = ends.worker(1), ends.worker(2), ends.courier(1, 2)

@@ -129,3 +129,25 @@ def test_past_its_deadline_a_purchase_is_never_sold_and_keeps_no_place_in_the_qu
     assert again.json()["id"] == answers[0].said["id"]
     assert again.json()["tickets"][0]["number"] == IN_FLIGHT_MAX + 1
     assert "Idempotent-Replayed" not in again.headers
+
+
+def test_a_sold_purchase_is_never_told_that_nothing_was_sold(
+    service: Soldout, stadium: str
+) -> None:
+    """It is asked for again while the worker hangs, and its frame is not sent before its deadline."""
+    key = uuid.uuid4().hex
+    sold = service.buy(stadium, 1, key)
+    assert sold.status_code == 201
+    with ExitStack() as lines, nobody_settling(service):
+        Waiting(service, stadium, 1, lines).answers()  # its frame is under way, the next one waits
+        again = requests.post(
+            f"{service.url}/buy",
+            json={"event": stadium, "quantity": 1},
+            headers={"Idempotency-Key": key, "Prefer": f"wait={DEADLINE_SECONDS:.0f}"},
+            timeout=4 * DEADLINE_SECONDS,
+        )
+    assert again.status_code in {202, 503}, again.text
+    assert "Nothing was sold" not in again.text
+    assert again.headers["Idempotency-Key"] == f'"{key}"'
+    wait_until(service.ready, 5, "the queue is empty")
+    assert service.buy(stadium, 1, key).json() == sold.json()

@@ -16,7 +16,7 @@ from typing import Any, Final
 import gevent
 from gevent.hub import Waiter, get_hub
 
-from workers.domain import Command, Outcome, TooLate, Unreached, Unsettled
+from workers.domain import Command, Outcome, Unreached, Unsettled
 from workers.errors import Overloaded, Unavailable
 from workers.handoffs import Lane
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
@@ -176,8 +176,12 @@ class Courier:
         return frame
 
     def _expire(self, receipt: Receipt) -> None:
-        """Settle what waits here past its deadline; what was never sent is surely not sold."""
-        self._settle(receipt, Unreached() if receipt.sent else TooLate())
+        """Settle what waits here past its deadline.
+
+        Not as too late, even if it was never sent: an earlier request with the same key, through
+        whatever web process, may have been sold, or may yet be. Only a worker looks the key up.
+        """
+        self._settle(receipt, Unreached())
 
     def _settle(self, receipt: Receipt, outcome: Outcome) -> None:
         if self._open.pop(receipt, False) is not False:
