@@ -1,0 +1,202 @@
+"""One run: from a seed to a verdict."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from service.client import patience
+from tests.simulation import disk
+from tests.simulation.one_host import OneHostWorld
+from tests.simulation.scheduler import Host, Simulation, Stuck, begin, sim
+from tests.simulation.shop import Shop, Wish
+from workers.domain import Item
+from workers.settings import Settings
+
+STEPS_MAX: Final = 60_000
+SECONDS_MAX: Final = 400.0
+CALM_SECONDS: Final = 60.0  # after the faults, until everybody must be settled
+
+
+@dataclass
+class Verdict:
+    """What came of one run."""
+
+    seed: int
+    failures: list[str] = field(default_factory=list)
+    trace: str = ""
+    steps: int = 0
+    sales: int = 0
+    replays: int = 0
+    deaths: int = 0
+    power_failures: int = 0
+    seconds: float = 0.0  # simulated
+
+
+def run(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
+    """Run one seed. The stand-ins must be in place."""
+    simulation = Simulation(seed, tell)
+    begin(simulation)
+    try:
+        sale = Sale()
+    except BaseException:
+        simulation.end()
+        raise
+    try:
+        sale.run()
+    except Stuck as stuck:
+        simulation.fail(f"stuck: {stuck}")
+        simulation.end()
+    except Exception:
+        simulation.fail(traceback.format_exc())
+        simulation.end()
+    world = sale.world
+    return Verdict(
+        seed,
+        simulation.failures,
+        simulation.trace,
+        simulation.steps,
+        sale.shop.sold,
+        sale.shop.replays,
+        simulation.deaths,
+        world.power_failures,
+        simulation.now_us / 1e6,
+    )
+
+
+class Sale:
+    """A short sale under faults, which then stop; and what must hold in the end."""
+
+    def __init__(self) -> None:
+        rng = sim().rng
+        self.rng = rng
+        patience.Patience._random = rng
+        settings = msgspec.convert(
+            {
+                "data_dir": str(disk.directory() / f"soldout-simulation-{os.getpid()}"),
+                "workers": rng.choice((1, 2, 2, 3)),
+                "web_processes": rng.choice((1, 1, 2)),
+                "wait_seconds": rng.choice((0.1, 0.5, 2.0)),
+                "deadline_seconds": rng.choice((0.2, 1.0, 5.0)),
+                "batch_max": rng.choice((1, 3, 512)),
+                "max_in_flight": rng.choice((3, 100)),
+            },
+            Settings,
+        )
+        self.shop = Shop(settings)
+        self.world = OneHostWorld(self.shop)
+        self.people = sim().process("buyers", Host("elsewhere"), immortal=True)
+        self.calm = False
+        self.put = False
+
+    def run(self) -> None:
+        """Sell, with faults and then without; check."""
+        self.world.boot()
+        sim().spawn(self.people, self._sell)
+        fault_seconds = self.rng.choice((0.5, 2.0, 6.0))
+        self._begin_faults(fault_seconds)
+        sim().run(lambda: sim().now_us > fault_seconds * 1e6, steps=STEPS_MAX, seconds=SECONDS_MAX)
+        self._end_faults()
+        done = lambda: self.calm and self.shop.under_way == 0 and self.world.host.up  # noqa: E731
+        sim().run(done, steps=STEPS_MAX, seconds=CALM_SECONDS)
+        if not sim().failures:
+            self._sell_one_more()
+            self.world.check()
+        else:
+            sim().end()
+
+    # --- buyers ---
+
+    def _sell(self) -> None:
+        rng = self.rng
+        self.shop.under_way += 1
+        self.shop.put("gala", rng.choice((3, 8, 20)), max_per_buyer=rng.choice((None, None, 3)))
+        for number in range(rng.choice((4, 8, 16))):
+            sim().spawn(self.people, self._buyer, number)
+            sim().sleep(rng.choice((0.0, 0.001, 0.02, 0.3)))
+        if rng.random() < 0.5:
+            sim().spawn(self.people, self._administrator)
+        self.shop.under_way -= 1
+
+    def _buyer(self, number: int) -> None:
+        rng = self.rng
+        wishes = []
+        for nth in range(rng.choice((1, 1, 3))):
+            buyer = rng.choice(("ann", "bob", f"buyer-{number}"))
+            items = [Item(None, rng.choice((1, 1, 2)))]
+            wish = Wish(f"key-of-buyer-{number:04}-{nth:04}", "gala", items, buyer)
+            wishes.append(wish)
+            self.shop.buy(wish, gives_up=rng.random() < 0.3)
+            sim().sleep(rng.choice((0.0, 0.01, 0.2)))
+        if not wishes[-1].gone and rng.random() < 0.5:
+            self.shop.buy_again(rng.choice([wish for wish in wishes if not wish.gone]))
+
+    def _administrator(self) -> None:
+        rng, shop = self.rng, self.shop
+        for _ in range(rng.choice((1, 3))):
+            sim().sleep(rng.random())
+            orders = [wish.order for wish in shop.wishes if wish.order is not None]
+            match rng.choice(("cancel", "cancel", "put", "pause")):
+                case "cancel" if orders:
+                    shop.cancel(rng.choice(orders))
+                case "put":
+                    shop.put("gala", rng.choice((5, 10, 30)), max_per_buyer=rng.choice((None, 4)))
+                case "pause":
+                    shop.switch("gala", "paused")
+                    sim().sleep(rng.random() * 0.3)
+                    shop.switch("gala", "open")
+
+    def _sell_one_more(self) -> None:
+        """The service works: a new event can be sold."""
+        wish = Wish("key-of-the-last-one", "encore", [Item(None, 1)], None)
+
+        def last() -> None:
+            self.shop.put("encore", 1)
+            self.shop.buy(wish, gives_up=False)
+
+        task = sim().spawn(self.people, last)
+        gone = lambda: task not in self.people.tasks  # noqa: E731
+        sim().run(gone, steps=STEPS_MAX, seconds=CALM_SECONDS)
+        if wish.order is None:
+            sim().fail(f"the last one could not buy: {wish.refused}")
+
+    # --- faults ---
+
+    def _begin_faults(self, seconds: float) -> None:
+        """Draw which faults this run has, and how many: few kinds at once show more."""
+        rng, world, wire = self.rng, self.world, self.shop.wire
+
+        def drawn(*rates: float) -> float:
+            return rng.choice(rates) if rng.random() < 0.4 else 0.0
+
+        sim().kill_chance = drawn(0.0005, 0.003, 0.01)
+        sim().stop_chance = drawn(0.0003, 0.001)
+        wire.lost_chance = drawn(0.05, 0.3)
+        wire.doubled_chance = drawn(0.1, 0.5)
+        wire.slow_chance = drawn(0.05, 0.3)
+        world.network.cut_chance = drawn(0.001, 0.01)
+        world.network.slow_chance = drawn(0.01, 0.1)
+        world.disk.full_chance = drawn(0.001, 0.02)
+        world.disk.write_fault_chance = drawn(0.001, 0.02)
+        world.disk.sync_fault_chance = drawn(0.01, 0.1)
+        world.disk.slow_chance = drawn(0.05)
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            power = rng.random() < 0.8
+            sim().later(rng.random() * seconds, lambda power=power: world.die(power=power))
+        if rng.random() < 0.2:
+            sim().later(rng.random() * seconds, world.set_clock)
+
+    def _end_faults(self) -> None:
+        sim().note("calm")
+        sim().kill_chance = sim().stop_chance = 0.0
+        wire, world = self.shop.wire, self.world
+        wire.lost_chance = wire.doubled_chance = wire.slow_chance = 0.0
+        world.network.cut_chance = world.network.slow_chance = 0.0
+        world.disk.full_chance = world.disk.write_fault_chance = 0.0
+        world.disk.sync_fault_chance = world.disk.slow_chance = 0.0
+        self.calm = True
