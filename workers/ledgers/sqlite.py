@@ -16,6 +16,7 @@ from workers.ledgers.sqlite_file import (
     open_file,
     refusing_to_start,
     reporting_faults,
+    use_wal,
 )
 from workers.ledgers.sqlite_rows import (
     EVENTS,
@@ -55,7 +56,7 @@ class SqliteLedger:
             new = not self._connection.execute("SELECT count(*) FROM sqlite_schema").get
             if not new:  # first of all: another program's database is not even put into WAL mode
                 check_schema(self._connection, path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            use_wal(self._connection, path)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if new:
