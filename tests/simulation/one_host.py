@@ -46,7 +46,6 @@ class OneHostWorld:
         sockets.use(self.network)
         rng = sim().rng
         self.host = Host("host", monotonic_us=rng.randrange(10**9), wall_us=1_700_000_000_000_000)
-        self.processes: list[Process] = []
         self.power_failures = 0
         shop.when_sold = self._is_durable
         self._checked = self.folder / "checked"
@@ -57,7 +56,6 @@ class OneHostWorld:
         """Switch the host on."""
         self.host.up = True
         self.supervisor = sim().process("supervisor", self.host, immortal=True)
-        self.processes = [self.supervisor]
         sim().spawn(self.supervisor, self._supervise)
 
     def _supervise(self) -> None:
@@ -69,24 +67,16 @@ class OneHostWorld:
         while True:
             forks: list[Fork] = list(pool._processes.values())  # type: ignore[arg-type]
             wait_for_end(forks, LOOK_SECONDS)
-            self._remember(forks)
             pool.manage()
-            self._remember(list(pool._processes.values()))  # type: ignore[arg-type]
             if pool.ready and not webs:
                 webs = True
                 for _ in range(self.settings.web_processes):
                     self._start_web()
 
-    def _remember(self, forks: list[Fork]) -> None:
-        for fork in forks:
-            if fork.process not in self.processes:
-                self.processes.append(fork.process)
-
     def _start_web(self) -> None:
         if not self.host.up:
             return
-        process = sim().process(f"web-{len(self.processes)}", self.host)
-        self.processes.append(process)
+        process = sim().process(f"web-{len(self.host.processes)}", self.host)
         supervisor = self.supervisor
 
         def start_again() -> None:
@@ -116,7 +106,7 @@ class OneHostWorld:
             return
         self.host.up = False
         sim().note("the power fails" if power else "all processes are killed")
-        for process in self.processes:
+        for process in self.host.processes:
             sim().kill(process)
         sim().later(0.0, lambda: self._come_back(power))
 

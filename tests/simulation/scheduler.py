@@ -38,6 +38,7 @@ class Host:
     monotonic_us: int = 0  # to be added to the simulated time
     wall_us: int = 0
     up: bool = True
+    processes: list[Process] = field(default_factory=list)  # that were ever started
 
 
 @dataclass(eq=False)
@@ -121,7 +122,9 @@ class Simulation:
     def process(self, name: str, host: Host, *, immortal: bool = False) -> Process:
         """Make a process without tasks."""
         self._pids += 1
-        return Process(name, host, self._pids, immortal=immortal)
+        process = Process(name, host, self._pids, immortal=immortal)
+        host.processes.append(process)
+        return process
 
     def spawn(self, process: Process, function: Callable[..., Any], *args: Any) -> Task:
         """Start a task, which takes its turn later."""
