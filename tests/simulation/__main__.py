@@ -14,19 +14,25 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int)
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--ledger", choices=("sqlite", "redis"), default="sqlite")
     arguments = parser.parse_args()
     from tests.simulation.runs import run  # noqa: PLC0415
     from tests.simulation.stand_ins import in_place  # noqa: PLC0415
 
-    with in_place():
+    from contextlib import ExitStack  # noqa: PLC0415
+    from tests.simulation.redis_real import RealRedis  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        engine = stack.enter_context(RealRedis()) if arguments.ledger == "redis" else None
+        stack.enter_context(in_place())
         if arguments.seed is not None:
-            verdict = run(arguments.seed, None if arguments.quiet else print)
+            verdict = run(arguments.seed, None if arguments.quiet else print, engine)
             print(verdict)
             return bool(verdict.failures)
         began = time.monotonic()
         steps = sales = deaths = power = failed = 0
         for n, seed in enumerate(range(arguments.first, arguments.first + (arguments.count or 1 << 60)), 1):
-            verdict = run(seed)
+            verdict = run(seed, engine=engine)
             steps += verdict.steps
             sales += verdict.sales
             deaths += verdict.deaths

@@ -50,6 +50,7 @@ class Disk:
         self.write_fault_chance = 0.0
         self.sync_fault_chance = 0.0
         self.slow_chance = 0.0
+        self.pages_in_wal = 1_000  # before SQLite copies them into the file
 
     def file(self, path: str) -> Stored:
         """Return what is known of a file; a new one has just been made."""
@@ -225,6 +226,7 @@ def close_with_process(connection: apsw.Connection) -> None:
             pass
 
     here().at_end.append(close)
+    connection.wal_autocheckpoint(_disks[0].pages_in_wal)
 
 
 def directory() -> Path:

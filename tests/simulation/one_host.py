@@ -1,33 +1,26 @@
 """The world of one host: supervisor, pool, workers and web processes on a disk that may fail.
 
-Real: `Pool`, `OneHost`, `Worker`, the lock and its tokens, `SqliteLedger`, both ends of the Unix
-socket, `Courier`, `Desk`, `open_store`. The supervisor's loop, and gunicorn, which starts web
-processes again, are a few lines here.
+Real: `Supervisor`, `Pool`, `OneHost`, `Worker`, the lock and its tokens, `SqliteLedger`, both ends
+of the Unix socket, `Courier`, `Desk`, `open_store`.
 """
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
-from service.desk import Desk
-from service.stores import open_store
 from tests.simulation import disk, sockets
-from tests.simulation.scheduler import Host, Process, sim
-from tests.simulation.shop import Shop, Web
-from tests.simulation.stand_ins import Fork, wait_for_end
+from tests.simulation.hosts import kill_host, start_pool, start_web
+from tests.simulation.scheduler import Host, sim
+from tests.simulation.shop import Shop
 from workers.domain import Order
-from workers.errors import LedgerFault
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_rows import to_blob
 from workers.one_host import OneHost
-from workers.pool import Pool
-from workers.settings import Settings
 
-LOOK_SECONDS: Final = 0.2
 CHECKED_AT_ONCE: Final = 0.2  # of all confirmations: was it durable at that moment?
 
 
@@ -46,68 +39,56 @@ class OneHostWorld:
         sockets.use(self.network)
         rng = sim().rng
         self.host = Host("host", monotonic_us=rng.randrange(10**9), wall_us=1_700_000_000_000_000)
+        self.host.settings = self.settings
         self.power_failures = 0
         shop.when_sold = self._is_durable
         self._checked = self.folder / "checked"
 
-    # --- what runs ---
+    @property
+    def up(self) -> bool:
+        return self.host.up
 
     def boot(self) -> None:
-        """Switch the host on."""
-        self.host.up = True
-        self.supervisor = sim().process("supervisor", self.host, immortal=True)
-        sim().spawn(self.supervisor, self._supervise)
+        """Switch the host on: the pool, and the web when that is ready."""
+        supervisor = start_pool(self.host, lambda: OneHost(self.settings))
 
-    def _supervise(self) -> None:
-        site = OneHost(self.settings)
-        pool = Pool(self.settings, site)
-        site.prepare()
-        pool.start()
-        webs = False
-        while True:
-            forks: list[Fork] = list(pool._processes.values())  # type: ignore[arg-type]
-            wait_for_end(forks, LOOK_SECONDS)
-            pool.manage()
-            if pool.ready and not webs:
-                webs = True
-                for _ in range(self.settings.web_processes):
-                    self._start_web()
+        def then_web() -> None:
+            while self.host.pool is None or not self.host.pool.ready:
+                sim().sleep(0.01)
+            start_web(self.host, self.shop)
 
-    def _start_web(self) -> None:
-        if not self.host.up:
-            return
-        process = sim().process(f"web-{len(self.host.processes)}", self.host)
-        supervisor = self.supervisor
-
-        def start_again() -> None:
-            if not supervisor.dead:
-                sim().later(0.1, self._start_web)
-
-        process.at_end.append(start_again)
-        sim().spawn(process, self._serve, process)
-
-    def _serve(self, process: Process) -> None:
-        while True:
-            try:
-                store = open_store(self.settings)
-                break
-            except LedgerFault as fault:
-                sim().note(f"not yet: {fault}")
-                sim().sleep(0.1)
-        web = Web(process, Desk(self.settings, store.carrier), store)
-        self.shop.webs.append(web)
-        process.at_death.append(lambda: self.shop.webs.remove(web))
+        sim().spawn(supervisor, then_web)
 
     # --- what happens to it ---
 
+    def draw_faults(self, seconds: float, drawn: Any) -> None:
+        """Draw what this run has to go through."""
+        rng = sim().rng
+        self.network.cut_chance = drawn(0.001, 0.01)
+        self.network.slow_chance = drawn(0.01, 0.1)
+        self.disk.full_chance = drawn(0.001, 0.02)
+        self.disk.write_fault_chance = drawn(0.001, 0.02)
+        self.disk.sync_fault_chance = drawn(0.01, 0.1)
+        self.disk.slow_chance = drawn(0.05)
+        self.disk.pages_in_wal = rng.choice((1_000, 20, 3))
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            power = rng.random() < 0.8
+            sim().later(rng.random() * seconds, lambda power=power: self.die(power=power))
+        if rng.random() < 0.2:
+            sim().later(rng.random() * seconds, self._set_clock)
+
+    def end_faults(self) -> None:
+        """Let everything be well from now on."""
+        self.network.cut_chance = self.network.slow_chance = 0.0
+        self.disk.full_chance = self.disk.write_fault_chance = 0.0
+        self.disk.sync_fault_chance = self.disk.slow_chance = 0.0
+
     def die(self, *, power: bool) -> None:
-        """End all processes; without `power`, so does what the kernel knew."""
+        """End all processes; with `power`, so does what the kernel knew."""
         if not self.host.up:
             return
-        self.host.up = False
         sim().note("the power fails" if power else "all processes are killed")
-        for process in self.host.processes:
-            sim().kill(process)
+        kill_host(self.host)
         sim().later(0.0, lambda: self._come_back(power))
 
     def _come_back(self, power: bool) -> None:  # noqa: FBT001
@@ -117,7 +98,7 @@ class OneHostWorld:
             self.host.monotonic_us = sim().rng.randrange(10**9)
         sim().later(sim().rng.random(), self.boot)
 
-    def set_clock(self) -> None:
+    def _set_clock(self) -> None:
         """Set the wall clock, forwards or back."""
         self.host.wall_us += sim().rng.choice((-3_600, -5, 5, 86_400)) * 1_000_000
         sim().note("the clock is set")

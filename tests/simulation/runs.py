@@ -12,7 +12,9 @@ import msgspec
 
 from service.client import patience
 from tests.simulation import disk
+from tests.simulation.many_hosts import ManyHostsWorld
 from tests.simulation.one_host import OneHostWorld
+from tests.simulation.redis_wire import Engine
 from tests.simulation.scheduler import Host, Simulation, Stuck, begin, sim
 from tests.simulation.shop import Shop, Wish
 from workers.domain import Item
@@ -38,12 +40,14 @@ class Verdict:
     seconds: float = 0.0  # simulated
 
 
-def run(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
-    """Run one seed. The stand-ins must be in place."""
+def run(
+    seed: int, tell: Callable[[str], None] | None = None, engine: Engine | None = None
+) -> Verdict:
+    """Run one seed, on one host or, with an engine for Redis, on many. Stand-ins must be in place."""
     simulation = Simulation(seed, tell)
     begin(simulation)
     try:
-        sale = Sale()
+        sale = Sale(engine)
     except BaseException:
         simulation.end()
         raise
@@ -72,7 +76,7 @@ def run(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
 class Sale:
     """A short sale under faults, which then stop; and what must hold in the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine | None) -> None:
         rng = sim().rng
         self.rng = rng
         patience.Patience._random = rng
@@ -85,11 +89,18 @@ class Sale:
                 "deadline_seconds": rng.choice((0.2, 1.0, 5.0)),
                 "batch_max": rng.choice((1, 3, 512)),
                 "max_in_flight": rng.choice((3, 100)),
+                "lock": "redis" if engine else "process",
+                "lock_ttl_ms": rng.choice((100, 500, 2_000)),
+                "shards": 1,
             },
             Settings,
         )
         self.shop = Shop(settings)
-        self.world = OneHostWorld(self.shop)
+        self.world: OneHostWorld | ManyHostsWorld
+        if engine is None:
+            self.world = OneHostWorld(self.shop)
+        else:
+            self.world = ManyHostsWorld(self.shop, engine)
         self.people = sim().process("buyers", Host("elsewhere"), immortal=True)
         self.calm = False
         self.put = False
@@ -102,7 +113,7 @@ class Sale:
         self._begin_faults(fault_seconds)
         sim().run(lambda: sim().now_us > fault_seconds * 1e6, steps=STEPS_MAX, seconds=SECONDS_MAX)
         self._end_faults()
-        done = lambda: self.calm and self.shop.under_way == 0 and self.world.host.up  # noqa: E731
+        done = lambda: self.calm and self.shop.under_way == 0 and self.world.up  # noqa: E731
         sim().run(done, steps=STEPS_MAX, seconds=CALM_SECONDS)
         if not sim().failures:
             self._sell_one_more()
@@ -179,24 +190,12 @@ class Sale:
         wire.lost_chance = drawn(0.05, 0.3)
         wire.doubled_chance = drawn(0.1, 0.5)
         wire.slow_chance = drawn(0.05, 0.3)
-        world.network.cut_chance = drawn(0.001, 0.01)
-        world.network.slow_chance = drawn(0.01, 0.1)
-        world.disk.full_chance = drawn(0.001, 0.02)
-        world.disk.write_fault_chance = drawn(0.001, 0.02)
-        world.disk.sync_fault_chance = drawn(0.01, 0.1)
-        world.disk.slow_chance = drawn(0.05)
-        for _ in range(rng.choice((0, 0, 1, 2))):
-            power = rng.random() < 0.8
-            sim().later(rng.random() * seconds, lambda power=power: world.die(power=power))
-        if rng.random() < 0.2:
-            sim().later(rng.random() * seconds, world.set_clock)
+        world.draw_faults(seconds, drawn)
 
     def _end_faults(self) -> None:
         sim().note("calm")
         sim().kill_chance = sim().stop_chance = 0.0
         wire, world = self.shop.wire, self.world
         wire.lost_chance = wire.doubled_chance = wire.slow_chance = 0.0
-        world.network.cut_chance = world.network.slow_chance = 0.0
-        world.disk.full_chance = world.disk.write_fault_chance = 0.0
-        world.disk.sync_fault_chance = world.disk.slow_chance = 0.0
+        world.end_faults()
         self.calm = True

@@ -39,6 +39,10 @@ class Host:
     wall_us: int = 0
     up: bool = True
     processes: list[Process] = field(default_factory=list)  # that were ever started
+    settings: Any = None
+    pool: Any = None
+    generation: int = 0  # grows when all its processes die
+    web_processes: int = 0  # that were ever started
 
 
 @dataclass(eq=False)

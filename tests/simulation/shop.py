@@ -156,7 +156,7 @@ class Shop:
 
     # --- the buyers' side ---
 
-    def ask(self, work: Work, wait: float | None = None) -> Any:
+    def ask(self, work: Work, wait: float | None = None, wish: Wish | None = None) -> Any:
         """Have some web process do something; None if no answer came."""
         sim().point("asks")
         if not self.webs:
@@ -165,6 +165,8 @@ class Shop:
         web = sim().rng.choice(self.webs)
         reply = Reply(sim().current)
         copies = 2 if sim().chance(self.wire.doubled_chance) else 1
+        if wish is not None:
+            wish.unknown += copies - 1  # of two, one is answered
         if sim().chance(self.wire.lost_chance):
             sim().note("the request is lost")
             copies = 0
@@ -237,7 +239,7 @@ class Shop:
             )
             return self._settle(web, purchase, wait)
 
-        return self.ask(work, wait)
+        return self.ask(work, wait, wish)
 
     def _confirmed(self, wish: Wish, answer: Sold) -> None:
         self.sold += not answer.replayed

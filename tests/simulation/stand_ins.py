@@ -194,8 +194,8 @@ class Fork:
         return self.process.status
 
     @property
-    def sentinel(self) -> int:
-        return self.process.pid
+    def sentinel(self) -> Fork:
+        return self
 
     def kill(self) -> None:
         sim().kill(self.process)
@@ -289,7 +289,11 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     import workers.handoffs.courier as courier  # noqa: PLC0415
     import workers.handoffs.unix_socket as unix  # noqa: PLC0415
     import workers.locks as locks  # noqa: PLC0415
+    import workers.many_hosts as many_hosts  # noqa: PLC0415
     import workers.pool as pool  # noqa: PLC0415
+    import workers.shards.server as server  # noqa: PLC0415
+    import workers.supervisor as supervisor  # noqa: PLC0415
+    from tests.simulation.many_hosts import topology_of  # noqa: PLC0415
 
     yield from _everywhere("clock_ms", hearts.clock_ms, clock_ms)
     yield from _everywhere("wall_ms", hearts.wall_ms, wall_ms)
@@ -307,6 +311,11 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield pool, "mp", MP
     yield pool, "signal", SIGNAL
     yield pool, "os", OS
+    yield supervisor, "wait", wait_for_end
+    yield supervisor, "signal", SIGNAL
+    yield supervisor, "set_title", nothing
+    yield many_hosts, "socket", SimpleNamespace(gethostname=lambda: here().host.name)
+    yield server, "topology_of", topology_of
     for name in ("end_with_parent", "set_title", "spare_the_collector"):
         yield pool, name, nothing
 
