@@ -7,13 +7,17 @@ expire by the simulated time, before the next command; so does whatever blocks (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha1
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, Final
 
 import redis
 
 from tests.servers.redis_server import RedisServer
+from tests.simulation.disk import directory
 from tests.simulation.redis_wire import Command
 
 NOW: Final = "simulated:now"  # microseconds, and the milliseconds of the newest stream entry's id
@@ -63,6 +67,7 @@ class RealRedis:
 
     def __init__(self) -> None:
         self._server = RedisServer()
+        self._server.data_dir = Path(mkdtemp(prefix="soldout-redis-", dir=directory()))
         self._connection: Any = None
         self._known: dict[str, str] = {}  # hash of a script of ours → hash of what really runs
         self._newest_ms = 0
@@ -78,22 +83,27 @@ class RealRedis:
     def __exit__(self, *exc_info: object) -> None:
         self._connection.disconnect()
         self._server.__exit__(None, None, None)
+        rmtree(self._server.data_dir)
 
     def begin(self) -> None:
         self._ask(("FLUSHALL",))
         self._newest_ms = 0
 
-    def execute(self, command: Command, now_us: int) -> Any:
+    def execute(
+        self, command: Command, now_us: int, then: Sequence[Command] = ()
+    ) -> tuple[Any, list[Any]]:
         now_ms = now_us // 1000
         self._newest_ms = max(self._newest_ms, now_ms)
         if command[0] == "SCRIPT":
-            return self._load(command[2])
+            return self._load(command[2]), [None] * len(then)
         if command[0] == "TIME":
-            return [str(now_us // 1_000_000).encode(), str(now_us % 1_000_000).encode()]
+            time = [str(now_us // 1_000_000).encode(), str(now_us % 1_000_000).encode()]
+            return time, [None] * len(then)
         if command[0] == "EVALSHA":
             command = ("EVALSHA", self._known[command[1]], *command[2:])
         tick = ("EVALSHA", self._tick, 2, NOW, EXPIRY, now_us, self._newest_ms, now_ms)
-        return self._ask(tick, command)[1]
+        _, reply, *found = self._ask(tick, command, *then)
+        return reply, found
 
     def _load(self, text: str) -> bytes:
         ours = sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -9,7 +9,7 @@ changed. Between two commands of one pipeline others may come, as Redis allows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -29,8 +29,10 @@ class Engine(Protocol):
     def begin(self) -> None:
         """Be empty."""
 
-    def execute(self, command: Command, now_us: int) -> Any:
-        """Execute one command that does not block, at a moment of the server's clock.
+    def execute(
+        self, command: Command, now_us: int, then: Sequence[Command] = ()
+    ) -> tuple[Any, list[Any]]:
+        """Execute a command that does not block, at a moment of the server's clock, and some reads.
 
         Returns what redis-py's parser would, an error included.
         """
@@ -66,16 +68,20 @@ class Redis:
         return Connection(self)
 
     def execute(self, command: Command) -> Any:
-        """Have the engine execute a command."""
+        """Have the engine execute a command, and let those go on who waited for what it did."""
         self.executed += 1
         name = str(command[0])
-        if name == "SCRIPT":
-            reply = self.engine.execute(command, self.now_us)
-            self._scripts.add(reply.decode())
-            return reply
         if name == "EVALSHA" and command[1] not in self._scripts:
             return redis.exceptions.NoScriptError("No matching script.")
-        return self.engine.execute(command, self.now_us)
+        blocked = [c for c in self.connections if c.blocked] if name not in READS else []
+        looks = [c.blocked.looks for c in blocked if c.blocked]
+        reply, found = self.engine.execute(command, self.now_us, looks)
+        if name == "SCRIPT":
+            self._scripts.add(reply.decode())
+        for connection, seen in zip(blocked, found, strict=True):
+            if seen:
+                sim().at(sim().now_us, connection.go_on)
+        return reply
 
     def crash(self, for_seconds: float) -> None:
         """Die and come back. What was executed is on its disk; what was not is gone."""
@@ -92,19 +98,13 @@ class Redis:
 
         sim().later(for_seconds, start)
 
-    def serve_blocked(self) -> None:
-        """Look whether somebody who waits can go on."""
-        for connection in list(self.connections):
-            if connection.blocked is not None:
-                connection.go_on()
-
-
 @dataclass
 class Blocked:
     """A command that waits."""
 
-    command: Command
-    until_us: int | None
+    command: Command  # asks for the same at once
+    looks: Command  # says whether there is something
+    until_us: int
 
 
 class Connection:
@@ -186,7 +186,7 @@ class Connection:
     def _send(self, action: Callable[[], None]) -> None:
         at_us = max(self._arrival_us, sim().now_us + int(self._server.delay() * 1e6))
         self._arrival_us = at_us
-        sim().later((at_us - sim().now_us) / 1e6, action)
+        sim().at(at_us, action)
 
     # --- the server's end ---
 
@@ -220,17 +220,16 @@ class Connection:
         seconds = blocks_for(command)
         if seconds is not None:
             until_us = sim().now_us + int(seconds * 1e6)
-            self.blocked = Blocked(without_blocking(command), until_us)
+            self.blocked = Blocked(*without_blocking(command), until_us)
             if not self.go_on():
-                sim().later(seconds, self._give_up)
+                sim().at(until_us, self._give_up)
             return
         self._reply(command, self._server.execute(command))
-        if command[0] not in READS:
-            self._server.serve_blocked()
 
     def go_on(self) -> bool:
         """Try again what blocks; say whether it is done."""
-        assert self.blocked is not None
+        if self.blocked is None:
+            return True
         command = self.blocked.command
         reply = self._server.execute(command)
         if reply is None or reply == []:
@@ -241,9 +240,7 @@ class Connection:
         return True
 
     def _give_up(self) -> None:
-        if self.blocked is not None and self.blocked.until_us is not None:
-            if self.blocked.until_us > sim().now_us:  # another one, that began later
-                return
+        if self.blocked is not None and self.blocked.until_us <= sim().now_us:
             command, self.blocked = self.blocked.command, None
             self._reply(command, None)
             self._work()
@@ -267,7 +264,7 @@ class Connection:
                 if self._reader is not None:
                     sim().wake(self._reader)
 
-        sim().later((at_us - sim().now_us) / 1e6, come)
+        sim().at(at_us, come)
 
 
 def blocks_for(command: Command) -> float | None:
@@ -279,9 +276,12 @@ def blocks_for(command: Command) -> float | None:
     return None
 
 
-def without_blocking(command: Command) -> Command:
-    """Return what asks for the same at once."""
-    return ("LPOP", command[1]) if command[0] == "BLPOP" else ("XREAD", *command[3:])
+def without_blocking(command: Command) -> tuple[Command, Command]:
+    """Return what asks for the same at once, and what only looks whether there is something."""
+    if command[0] == "BLPOP":
+        return ("LPOP", command[1]), ("LLEN", command[1])
+    read = ("XREAD", *command[3:])
+    return read, read
 
 
 def shown(command: Command) -> str:

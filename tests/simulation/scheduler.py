@@ -230,6 +230,10 @@ class Simulation:
         """Have the scheduler itself do something after so long."""
         self._set_timer(self.now_us + max(0, int(seconds * 1e6)), None, 0, action)
 
+    def at(self, at_us: int, action: Callable[[], None]) -> None:
+        """Have the scheduler itself do something at a moment; in order, of those at the same."""
+        self._set_timer(at_us, None, 0, action)
+
     def _set_timer(
         self, at_us: int, task: Task | None, waits: int, action: Callable[[], None] | None
     ) -> None:

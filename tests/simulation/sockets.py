@@ -172,7 +172,7 @@ class Socket:
                 to._incoming += data
             to._stir()
 
-        sim().later((at_us - sim().now_us) / 1e6, arrive)
+        sim().at(at_us, arrive)
 
     def _stir(self) -> None:
         if self._waiting is not None:
