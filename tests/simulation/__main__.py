@@ -14,16 +14,17 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int)
     parser.add_argument("--quiet", action="store_true")
-    parser.add_argument("--ledger", choices=("sqlite", "redis"), default="sqlite")
+    parser.add_argument("--ledger", choices=("sqlite", "redis", "model"), default="sqlite")
     arguments = parser.parse_args()
     from tests.simulation.runs import run  # noqa: PLC0415
     from tests.simulation.stand_ins import in_place  # noqa: PLC0415
 
     from contextlib import ExitStack  # noqa: PLC0415
+    from tests.simulation.redis_model import RedisModel  # noqa: PLC0415
     from tests.simulation.redis_real import RealRedis  # noqa: PLC0415
 
     with ExitStack() as stack:
-        engine = stack.enter_context(RealRedis()) if arguments.ledger == "redis" else None
+        engine = {"sqlite": lambda: None, "redis": lambda: stack.enter_context(RealRedis()), "model": RedisModel}[arguments.ledger]()
         stack.enter_context(in_place())
         if arguments.seed is not None:
             verdict = run(arguments.seed, None if arguments.quiet else print, engine)
