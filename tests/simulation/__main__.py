@@ -1,50 +1,51 @@
-"""Run seeds: `python -m tests.simulation --seed 7` one, in words; without it, until stopped."""
+"""Run seeds.
+
+`python -m tests.simulation`                     one after the other until stopped, on each ledger
+`python -m tests.simulation --seed 7 --ledger sqlite`   one seed, in words: the same each time
+`python -m tests.simulation --planted --count 300`      the table of planted bugs
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-import time
+from itertools import islice
+
+from tests.simulation.report import Report, table
+from tests.simulation.runs import LEDGERS, Runner
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int)
-    parser.add_argument("--quiet", action="store_true")
-    parser.add_argument("--ledger", choices=("sqlite", "redis", "model"), default="sqlite")
-    arguments = parser.parse_args()
-    from tests.simulation.runs import run  # noqa: PLC0415
-    from tests.simulation.stand_ins import in_place  # noqa: PLC0415
-
-    from contextlib import ExitStack  # noqa: PLC0415
-    from tests.simulation.redis_model import RedisModel  # noqa: PLC0415
-    from tests.simulation.redis_real import RealRedis  # noqa: PLC0415
-
-    with ExitStack() as stack:
-        engine = {"sqlite": lambda: None, "redis": lambda: stack.enter_context(RealRedis()), "model": RedisModel}[arguments.ledger]()
-        stack.enter_context(in_place())
-        if arguments.seed is not None:
-            verdict = run(arguments.seed, None if arguments.quiet else print, engine)
-            print(verdict)
-            return bool(verdict.failures)
-        began = time.monotonic()
-        steps = sales = deaths = power = failed = 0
-        for n, seed in enumerate(range(arguments.first, arguments.first + (arguments.count or 1 << 60)), 1):
-            verdict = run(seed, engine=engine)
-            steps += verdict.steps
-            sales += verdict.sales
-            deaths += verdict.deaths
-            power += verdict.power_failures
-            if verdict.failures:
-                failed += 1
-                print(f"seed {seed}: {verdict.failures[0][:600]}")
-            if n % 100 == 0 or n == arguments.count:
-                took = time.monotonic() - began
-                print(f"{n} seeds, {steps} steps, {sales} sales, {deaths} deaths, {power} power failures, {failed} failed, {n/took:.1f} seeds/s", flush=True)
-    return bool(failed)
+    """Do what the command line says; 1 if a run failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--ledger", choices=LEDGERS, action="append", help="one or more")
+    parser.add_argument("--seed", type=int, help="run this one, and tell each step")
+    parser.add_argument("--quiet", action="store_true", help="tell its verdict only")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--count", type=int, help="how many seeds of each ledger")
+    parser.add_argument("--plant", help="with this bug planted")
+    parser.add_argument("--planted", action="store_true", help="count in how many each is found")
+    asked = parser.parse_args()
+    ledgers = asked.ledger or ["sqlite", "model"]
+    with Runner(asked.plant) as runner:
+        if asked.planted:
+            return table(runner, asked.first, asked.count or 300)
+        if asked.seed is not None:
+            verdicts = [
+                runner.run(ledger, asked.seed, None if asked.quiet else print) for ledger in ledgers
+            ]
+            print(*verdicts, sep="\n")
+            return int(any(verdict.failures for verdict in verdicts))
+        report = Report()
+        try:
+            for seed in islice(range(asked.first, sys.maxsize), asked.count):
+                for ledger in ledgers:
+                    report.count(runner.run(ledger, seed))
+        except KeyboardInterrupt:
+            pass
+        report.say()
+        return int(report.failed > 0)
 
 
 if __name__ == "__main__":

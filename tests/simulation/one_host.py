@@ -17,9 +17,13 @@ from tests.simulation.hosts import kill_host, start_pool, start_web
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
 from workers.domain import Order
+from workers.hearts import Heart
+from workers.ledgers import Ledger
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_rows import to_blob
 from workers.one_host import OneHost
+from workers.rules import Settlement
+from workers.worker import Worker
 
 CHECKED_AT_ONCE: Final = 0.2  # of all confirmations: was it durable at that moment?
 
@@ -41,6 +45,7 @@ class OneHostWorld:
         self.host = Host("host", monotonic_us=rng.randrange(10**9), wall_us=1_700_000_000_000_000)
         self.host.settings = self.settings
         self.power_failures = 0
+        self._newest_token = 0
         shop.when_sold = self._is_durable
         self._checked = self.folder / "checked"
 
@@ -50,7 +55,7 @@ class OneHostWorld:
 
     def boot(self) -> None:
         """Switch the host on: the pool, and the web when that is ready."""
-        supervisor = start_pool(self.host, lambda: OneHost(self.settings))
+        supervisor = start_pool(self.host, lambda: WatchedHost(self))
 
         def then_web() -> None:
             while self.host.pool is None or not self.host.pool.ready:
@@ -105,6 +110,12 @@ class OneHostWorld:
 
     # --- what must hold ---
 
+    def committed(self, token: int) -> None:
+        """Note a commit, at the moment when others can see it."""
+        if token <= self._newest_token:
+            sim().fail(f"token {token} committed after token {self._newest_token}")
+        self._newest_token = token
+
     def _is_durable(self, order: Order) -> None:
         """Look whether an order that is confirmed now would survive if the power failed now."""
         if not sim().chance(CHECKED_AT_ONCE):
@@ -133,3 +144,32 @@ class OneHostWorld:
         reader = SqliteReader(self.settings.ledger_path)
         self.shop.check(reader)
         reader.close()
+
+
+class WatchedHost(OneHost):
+    """The product's, whose workers' commits are noted."""
+
+    def __init__(self, world: OneHostWorld) -> None:
+        super().__init__(world.settings)
+        self._world = world
+
+    def boot(self, heart: Heart) -> Worker:
+        worker = super().boot(heart)
+        worker.ledger = WatchedLedger(worker.ledger, self._world)
+        return worker
+
+
+class WatchedLedger:
+    """A worker's ledger. What it commits is noted before anybody else can go on."""
+
+    def __init__(self, ledger: Ledger, world: OneHostWorld) -> None:
+        self._ledger = ledger
+        self._world = world
+        self.load = ledger.load
+        self.last_token = ledger.last_token
+        self.close = ledger.close
+
+    def commit(self, settlement: Settlement, token: int) -> None:
+        self._ledger.commit(settlement, token)
+        if settlement.entries:
+            self._world.committed(token)

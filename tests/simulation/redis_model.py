@@ -14,6 +14,7 @@ import redis.exceptions
 from lupa.lua51 import LuaRuntime, lua_type
 
 from tests.simulation.redis_wire import Command
+from tests.simulation.scheduler import sim
 
 Id = tuple[int, int]
 
@@ -44,6 +45,7 @@ class RedisModel:
         self._expiry: dict[bytes, int] = {}
         self._now_us = 0
         self._newest_ms = 0
+        self._taken_off = self._answered = 0  # frames
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
@@ -56,6 +58,8 @@ class RedisModel:
         name = str(command[0])
         if name == "EVALSHA":
             reply = self._run(command)
+            if self._taken_off > self._answered:
+                sim().fail("a frame was taken off the stream and not answered")
         elif name == "SCRIPT":
             reply = self._load(command[2])
         else:
@@ -237,6 +241,7 @@ class RedisModel:
         most = None
         if given[0] == b"MAXLEN":
             most, given = int(given[1]), given[2:]
+        self._answered += b":answers:" in key
         ms = max(self._newest_ms, stream.last[0])
         stream.last = (ms, stream.last[1] + 1 if ms == stream.last[0] else 0)
         stream.entries.append((stream.last, list(given[1:])))
@@ -265,6 +270,8 @@ class RedisModel:
     def _xtrim(self, key: bytes, _minid: bytes, first: bytes) -> int:
         stream = self._stream(key)
         before = len(stream.entries)
+        if key.endswith(b":commands"):
+            self._taken_off += sum(entry[0] < to_id(first) for entry in stream.entries)
         stream.entries = [entry for entry in stream.entries if entry[0] >= to_id(first)]
         return before - len(stream.entries)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -14,12 +15,17 @@ from service.client import patience
 from tests.simulation import disk
 from tests.simulation.many_hosts import ManyHostsWorld
 from tests.simulation.one_host import OneHostWorld
+from tests.simulation.planted import PLANTS, planted
+from tests.simulation.redis_model import RedisModel
+from tests.simulation.redis_real import RealRedis
 from tests.simulation.redis_wire import Engine
 from tests.simulation.scheduler import Host, Simulation, Stuck, begin, sim
 from tests.simulation.shop import Shop, Wish
+from tests.simulation.stand_ins import in_place
 from workers.domain import Item
 from workers.settings import Settings
 
+LEDGERS: Final = ("sqlite", "redis", "model")
 STEPS_MAX: Final = 60_000
 SECONDS_MAX: Final = 400.0
 CALM_SECONDS: Final = 60.0  # after the faults, until everybody must be settled
@@ -30,6 +36,7 @@ class Verdict:
     """What came of one run."""
 
     seed: int
+    ledger: str
     failures: list[str] = field(default_factory=list)
     trace: str = ""
     steps: int = 0
@@ -38,6 +45,43 @@ class Verdict:
     deaths: int = 0
     power_failures: int = 0
     seconds: float = 0.0  # simulated
+
+    def in_words(self) -> str:
+        """Say what failed, and how to see it again."""
+        return (
+            f"seed {self.seed} on {self.ledger}: {self.failures[0][:1_000]}\n"
+            f"  replay: make simulate SEED={self.seed} LEDGER={self.ledger}"
+        )
+
+
+class Runner:
+    """Runs seeds: with the stand-ins in place, and a Redis if one is wanted. A `with` block."""
+
+    def __init__(self, plant: str | None = None) -> None:
+        self._plant = plant
+        self._stack = ExitStack()
+        self._engines: dict[str, Engine | None] = {"sqlite": None}
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(in_place())
+        for plant in PLANTS:
+            if plant.name == self._plant:
+                self._stack.enter_context(planted(plant))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    def run(self, ledger: str, seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
+        """Run one seed on `sqlite`, on a real `redis` or on its `model`."""
+        if ledger not in self._engines:
+            if ledger == "redis":
+                self._engines[ledger] = self._stack.enter_context(RealRedis())
+            else:
+                self._engines[ledger] = RedisModel()
+        verdict = run(seed, tell, self._engines[ledger])
+        verdict.ledger = ledger
+        return verdict
 
 
 def run(
@@ -62,6 +106,7 @@ def run(
     world = sale.world
     return Verdict(
         seed,
+        "",
         simulation.failures,
         simulation.trace,
         simulation.steps,
@@ -80,10 +125,11 @@ class Sale:
         rng = sim().rng
         self.rng = rng
         patience.Patience._random = rng
+        shards = rng.choice((1, 1, 2)) if engine else 1
         settings = msgspec.convert(
             {
                 "data_dir": str(disk.directory() / f"soldout-simulation-{os.getpid()}"),
-                "workers": rng.choice((1, 2, 2, 3)),
+                "workers": max(shards, rng.choice((1, 2, 2, 3))),
                 "web_processes": rng.choice((1, 1, 2)),
                 "wait_seconds": rng.choice((0.1, 0.5, 2.0)),
                 "deadline_seconds": rng.choice((0.2, 1.0, 5.0)),
@@ -91,7 +137,7 @@ class Sale:
                 "max_in_flight": rng.choice((3, 100)),
                 "lock": "redis" if engine else "process",
                 "lock_ttl_ms": rng.choice((100, 500, 2_000)),
-                "shards": 1,
+                "shards": shards,
             },
             Settings,
         )
@@ -168,7 +214,7 @@ class Sale:
 
         def last() -> None:
             self.shop.put("encore", 1)
-            self.shop.buy(wish, gives_up=False)
+            self.shop.buy(wish, insists=True)
 
         task = sim().spawn(self.people, last)
         gone = lambda: task not in self.people.tasks  # noqa: E731

@@ -186,8 +186,11 @@ class Shop:
         reply.task = None
         return reply.value if reply.came else None
 
-    def buy(self, wish: Wish, *, gives_up: bool) -> None:
-        """Be a buyer: ask with one key until it is known what came of it."""
+    def buy(self, wish: Wish, *, gives_up: bool = False, insists: bool = False) -> None:
+        """Be a buyer: ask with one key until it is known what came of it.
+
+        Who gives up stops at the first 202; who insists asks again if it was too late.
+        """
         self.wishes.append(wish)
         self.under_way += 1
         patience = Patience(1e9, TIME)
@@ -207,7 +210,7 @@ class Shop:
             ):
                 wish.unknown -= 1
                 wish.refused = type(answer).__name__
-                if not (isinstance(answer, TooLate) and sim().chance(0.5)):
+                if not (isinstance(answer, TooLate) and (insists or sim().chance(0.5))):
                     break
             if isinstance(answer, Overloaded):
                 wish.unknown -= 1
@@ -247,6 +250,8 @@ class Shop:
         sim().note(f"{wish.key} is sold, entry {answer.order.entry}")
         if wish.gone:
             sim().fail(f"{wish.key} is sold, though it was said that it could not be any more")
+        if answer.order.fingerprint != fingerprint(wish.event, wish.items, wish.buyer):
+            sim().fail(f"{wish.key} is answered another's order: {answer.order}")
         if wish.order is not None and not same(wish.order, answer.order):
             sim().fail(f"{wish.key} is two orders: {wish.order} and {answer.order}")
         if sum(i.quantity for i in wish.items) != answer.order.quantity:

@@ -267,11 +267,17 @@ def nothing(*args: object, **kwargs: object) -> None:
 # --- putting them in place ------------------------------------------------------------------------
 
 
+FENCED_IS_A_BUG = True  # on one host: there a holder that is cut off is dead
+
+
 class Critical(logging.Handler):
     """What the product itself calls a bug is a failure of the run."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sim().note(f"log: {record.getMessage()}")
+        text = record.getMessage()
+        sim().note(f"log: {text}")
+        if FENCED_IS_A_BUG and "is not newer than" in text:
+            sim().fail(f"two had the lock: {text}")
         if record.levelno >= logging.CRITICAL or record.exc_info:
             sim().fail(f"the product says: {record.getMessage()} {record.exc_info or ''}")
 
