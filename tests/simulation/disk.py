@@ -17,6 +17,7 @@ void; SQLite takes it for a connection whose disk fails, and gives its locks bac
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,8 @@ class Disk:
         self.write_fault_chance = 0.0
         self.sync_fault_chance = 0.0
         self.slow_chance = 0.0
+        self.crash_chance = 0.0  # of the whole host, at an fsync
+        self.crash: Callable[[], None] = lambda: None
         self.pages_in_wal = 1_000  # before SQLite copies them into the file
 
     def file(self, path: str) -> Stored:
@@ -170,6 +173,9 @@ class File(apsw.VFSFile):
         """Bring the file to the disk; it fails before or after that."""
         self._point("fsync")
         disk = self._disk
+        if sim().chance(disk.crash_chance):
+            sim().later(0.0, disk.crash)
+            sim().sleep(0.001)
         if sim().chance(disk.slow_chance):
             sim().sleep(sim().rng.choice((0.002, 0.02, 0.2)))
         fails, late = sim().chance(disk.sync_fault_chance), sim().chance(0.5)

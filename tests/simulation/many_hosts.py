@@ -11,16 +11,18 @@ from typing import Any
 
 import msgspec
 
-from tests.simulation import redis_wire
 from tests.simulation.hosts import kill_host, start_pool, start_web
 from tests.simulation.redis_wire import Engine, Redis
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
+from tests.simulation.watch import WatchedLedger
+from workers.hearts import Heart
 from workers.ledgers.redis_reader import RedisReader
 from workers.many_hosts import ManyHosts
 from workers.settings import Settings
 from workers.shards import topology
 from workers.shards.server import open_server
+from workers.worker import Worker
 
 
 class ManyHostsWorld:
@@ -53,7 +55,7 @@ class ManyHostsWorld:
     def boot(self) -> None:
         """Switch everything on."""
         for host in self.pools:
-            start_pool(host, lambda host=host: ManyHosts(host.settings))  # type: ignore[misc]
+            start_pool(host, lambda host=host: WatchedHosts(host.settings))  # type: ignore[misc]
         for host in self.webs:
             start_web(host, self.shop)
 
@@ -84,7 +86,7 @@ class ManyHostsWorld:
 
         def back() -> None:
             if host in self.pools:
-                start_pool(host, lambda: ManyHosts(host.settings))
+                start_pool(host, lambda: WatchedHosts(host.settings))
             else:
                 start_web(host, self.shop)
 
@@ -118,4 +120,10 @@ def topology_of(url: object) -> topology.OneServer:  # noqa: ARG001
     return topology.OneServer({"connection_class": _redises[0].connect})
 
 
-__all__ = ["ManyHostsWorld", "redis_wire", "topology_of"]
+class WatchedHosts(ManyHosts):
+    """The product's, whose workers' commits are looked at."""
+
+    def boot(self, heart: Heart) -> Worker:
+        worker = super().boot(heart)
+        worker.ledger = WatchedLedger(worker, lambda token: None)  # noqa: ARG005
+        return worker

@@ -16,13 +16,12 @@ from tests.simulation import disk, sockets
 from tests.simulation.hosts import kill_host, start_pool, start_web
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
+from tests.simulation.watch import WatchedLedger
 from workers.domain import Order
 from workers.hearts import Heart
-from workers.ledgers import Ledger
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_rows import to_blob
 from workers.one_host import OneHost
-from workers.rules import Settlement
 from workers.worker import Worker
 
 CHECKED_AT_ONCE: Final = 0.2  # of all confirmations: was it durable at that moment?
@@ -75,9 +74,11 @@ class OneHostWorld:
         self.disk.write_fault_chance = drawn(0.001, 0.02)
         self.disk.sync_fault_chance = drawn(0.01, 0.1)
         self.disk.slow_chance = drawn(0.05)
+        self.disk.crash_chance = drawn(0.02, 0.05)
+        self.disk.crash = lambda: self.die(power=rng.random() < 0.5)
         self.disk.pages_in_wal = rng.choice((1_000, 20, 3))
         for _ in range(rng.choice((0, 0, 1, 2))):
-            power = rng.random() < 0.8
+            power = rng.random() < 0.6
             sim().later(rng.random() * seconds, lambda power=power: self.die(power=power))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
@@ -86,7 +87,7 @@ class OneHostWorld:
         """Let everything be well from now on."""
         self.network.cut_chance = self.network.slow_chance = 0.0
         self.disk.full_chance = self.disk.write_fault_chance = 0.0
-        self.disk.sync_fault_chance = self.disk.slow_chance = 0.0
+        self.disk.sync_fault_chance = self.disk.slow_chance = self.disk.crash_chance = 0.0
 
     def die(self, *, power: bool) -> None:
         """End all processes; with `power`, so does what the kernel knew."""
@@ -146,6 +147,7 @@ class OneHostWorld:
         reader.close()
 
 
+
 class WatchedHost(OneHost):
     """The product's, whose workers' commits are noted."""
 
@@ -155,21 +157,5 @@ class WatchedHost(OneHost):
 
     def boot(self, heart: Heart) -> Worker:
         worker = super().boot(heart)
-        worker.ledger = WatchedLedger(worker.ledger, self._world)
+        worker.ledger = WatchedLedger(worker, self._world.committed)
         return worker
-
-
-class WatchedLedger:
-    """A worker's ledger. What it commits is noted before anybody else can go on."""
-
-    def __init__(self, ledger: Ledger, world: OneHostWorld) -> None:
-        self._ledger = ledger
-        self._world = world
-        self.load = ledger.load
-        self.last_token = ledger.last_token
-        self.close = ledger.close
-
-    def commit(self, settlement: Settlement, token: int) -> None:
-        self._ledger.commit(settlement, token)
-        if settlement.entries:
-            self._world.committed(token)

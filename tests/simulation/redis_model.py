@@ -46,6 +46,7 @@ class RedisModel:
         self._now_us = 0
         self._newest_ms = 0
         self._taken_off = self._answered = 0  # frames
+        self._filled: set[bytes] = set()  # keys where something came that others may wait for
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
@@ -64,7 +65,8 @@ class RedisModel:
             reply = self._load(command[2])
         else:
             reply = self._do(command)
-        return reply, [self._do(look) for look in then]
+        filled, self._filled = self._filled, set()
+        return reply, [to_bytes(keys_of(look)) in filled and self._do(look) for look in then]
 
     # --- scripts ---
 
@@ -209,6 +211,7 @@ class RedisModel:
         return len(self._data.get(key, ()))
 
     def _lpush(self, key: bytes, *values: bytes) -> int:
+        self._filled.add(key)
         found = self._data.setdefault(key, [])
         found[:0] = reversed(values)
         return len(found)
@@ -241,6 +244,7 @@ class RedisModel:
         most = None
         if given[0] == b"MAXLEN":
             most, given = int(given[1]), given[2:]
+        self._filled.add(key)
         self._answered += b":answers:" in key
         ms = max(self._newest_ms, stream.last[0])
         stream.last = (ms, stream.last[1] + 1 if ms == stream.last[0] else 0)
@@ -274,6 +278,11 @@ class RedisModel:
             self._taken_off += sum(entry[0] < to_id(first) for entry in stream.entries)
         stream.entries = [entry for entry in stream.entries if entry[0] >= to_id(first)]
         return before - len(stream.entries)
+
+
+def keys_of(look: Command) -> str:
+    """Return the key that a look is at."""
+    return str(look[-1] if look[0] == "LLEN" else look[-2])
 
 
 def to_bytes(value: Any) -> bytes:

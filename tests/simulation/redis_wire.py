@@ -16,6 +16,8 @@ from typing import Any, Final, Protocol
 import redis.exceptions
 
 from tests.simulation.scheduler import Task, here, sim
+from workers.shards import turn
+from workers.shards.link import SOCKET_SECONDS
 
 Command = tuple[Any, ...]
 READS: Final = frozenset(
@@ -78,6 +80,10 @@ class Redis:
         reply, found = self.engine.execute(command, self.now_us, looks)
         if name == "SCRIPT":
             self._scripts.add(reply.decode())
+        if name == "EVALSHA" and command[1] == turn._COMMIT.sha and reply[0] == b"done":
+            late_ms = self.now_us // 1000 - int(command[3 + command[2] + 2])
+            if late_ms > 0:
+                sim().fail(f"a turn was committed {late_ms} ms later than it may be")
         for connection, seen in zip(blocked, found, strict=True):
             if seen:
                 sim().at(sim().now_us, connection.go_on)
@@ -152,8 +158,6 @@ class Connection:
         sim().point("asked")
 
     def read_response(self) -> Any:
-        from workers.shards.link import SOCKET_SECONDS  # noqa: PLC0415
-
         sim().point("reads a reply")
         limit_us = sim().now_us + int(SOCKET_SECONDS * 1e6)
         while not self._replies:

@@ -210,7 +210,7 @@ class Shop:
             ):
                 wish.unknown -= 1
                 wish.refused = type(answer).__name__
-                if not (isinstance(answer, TooLate) and (insists or sim().chance(0.5))):
+                if not (isinstance(answer, TooLate) and (insists or sim().chance(0.2))):
                     break
             if isinstance(answer, Overloaded):
                 wish.unknown -= 1
