@@ -358,7 +358,7 @@ def test_two_ledgers_have_different_ids_and_secrets(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_have_a_wal_is_not_sold_from(path: Path) -> None:
     """Without one the end of a commit is not synced; and SQLite does not say that it has none.
 
-    Here the locks of the file system do not allow it; an fsync that fails meanwhile has the same end.
+    Here the file system has no shared memory for it; an fsync that fails has the same end.
     """
     apsw.set_default_vfs("unix-dotfile")
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from itertools import islice
 
@@ -26,24 +27,26 @@ def main() -> int:
     parser.add_argument("--count", type=int, help="how many seeds of each ledger")
     parser.add_argument("--plant", help="with this bug planted")
     parser.add_argument("--planted", action="store_true", help="count in how many each is found")
+    parser.add_argument("--until-found", action="store_true", help="not in more seeds than needed")
     asked = parser.parse_args()
     ledgers = asked.ledger or ["sqlite", "model"]
     with Runner(asked.plant) as runner:
         if asked.planted:
-            return table(runner, asked.first, asked.count or 300)
+            return table(runner, asked.first, asked.count or 300, until_found=asked.until_found)
         if asked.seed is not None:
             verdicts = [
                 runner.run(ledger, asked.seed, None if asked.quiet else print) for ledger in ledgers
             ]
             print(*verdicts, sep="\n")
             return int(any(verdict.failures for verdict in verdicts))
-        report = Report()
-        try:
-            for seed in islice(range(asked.first, sys.maxsize), asked.count):
-                for ledger in ledgers:
+        report, stopped = Report(), []
+        signal.signal(signal.SIGINT, lambda *_: stopped.append(True))  # not in the middle of a run
+        for seed in islice(range(asked.first, sys.maxsize), asked.count):
+            for ledger in ledgers:
+                if not stopped:
                     report.count(runner.run(ledger, seed))
-        except KeyboardInterrupt:
-            pass
+            if stopped:
+                break
         report.say()
         return int(report.failed > 0)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -205,7 +206,7 @@ class Vfs(apsw.VFS):
         sim().point("open")
         return File(name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001, N802
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         """Remove a file; certain only if the directory is synced."""
         sim().point(f"remove {Path(filename).name}")
         super().xDelete(filename, False)
@@ -226,10 +227,8 @@ def close_with_process(connection: apsw.Connection) -> None:
         return
 
     def close() -> None:
-        try:
+        with suppress(apsw.Error, Killed):
             connection.close(True)
-        except (apsw.Error, Killed):
-            pass
 
     here().at_end.append(close)
     connection.wal_autocheckpoint(_disks[0].pages_in_wal)
@@ -237,5 +236,5 @@ def close_with_process(connection: apsw.Connection) -> None:
 
 def directory() -> Path:
     """Return where the page cache's files lie: a tmpfs if there is one."""
-    place = Path("/dev/shm")  # noqa: S108
-    return place if os.access(place, os.W_OK) else Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108
+    place = Path("/dev/shm")
+    return place if os.access(place, os.W_OK) else Path(os.environ.get("TMPDIR", "/tmp"))

@@ -7,6 +7,7 @@ the inbox, `Couriers`, `Server`, `Memory`, `RedisReader`, and every Lua script.
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,7 +20,6 @@ from tests.simulation.watch import WatchedLedger
 from workers.hearts import Heart
 from workers.ledgers.redis_reader import RedisReader
 from workers.many_hosts import ManyHosts
-from workers.settings import Settings
 from workers.shards import topology
 from workers.shards.server import open_server
 from workers.worker import Worker
@@ -67,16 +67,21 @@ class ManyHostsWorld:
         self.redis.cut_chance = drawn(0.002, 0.02)
         self.redis.slow_chance = drawn(0.01, 0.1)
         for _ in range(rng.choice((0, 0, 1, 2))):
-            sim().later(rng.random() * seconds, lambda: self._kill(rng.choice((*self.pools, *self.webs))))
+            sim().later(
+                rng.random() * seconds, lambda: self._kill(rng.choice((*self.pools, *self.webs)))
+            )
         for _ in range(rng.choice((0, 0, 1, 2))):
             down = rng.choice((0.01, 0.5, 3.0))
-            sim().later(rng.random() * seconds, lambda down=down: self.redis.crash(down))
+            sim().later(rng.random() * seconds, partial(self.redis.crash, down))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
 
     def end_faults(self) -> None:
         """Let everything be well from now on."""
         self.redis.cut_chance = self.redis.slow_chance = 0.0
+
+    def die_at_next_fsync(self) -> None:
+        """Nothing: a Redis answers after its own fsync, or not at all."""
 
     def _kill(self, host: Host) -> None:
         if not host.up:
@@ -115,7 +120,7 @@ class ManyHostsWorld:
 _redises: list[Redis] = []
 
 
-def topology_of(url: object) -> topology.OneServer:  # noqa: ARG001
+def topology_of(url: object) -> topology.OneServer:
     """Stand in for the product's: every URL leads to the simulated server."""
     return topology.OneServer({"connection_class": _redises[0].connect})
 

@@ -7,6 +7,7 @@ of the Unix socket, `Courier`, `Desk`, `open_store`.
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +18,14 @@ from tests.simulation.hosts import kill_host, start_pool, start_web
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
 from tests.simulation.watch import WatchedLedger
-from workers.domain import Order
+from workers.domain import Sold
 from workers.hearts import Heart
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_rows import to_blob
 from workers.one_host import OneHost
 from workers.worker import Worker
 
-CHECKED_AT_ONCE: Final = 0.2  # of all confirmations: was it durable at that moment?
+CHECKED_AT_ONCE: Final = 0.2  # of all sales: are they durable when they are confirmed?
 
 
 class OneHostWorld:
@@ -68,8 +69,8 @@ class OneHostWorld:
     def draw_faults(self, seconds: float, drawn: Any) -> None:
         """Draw what this run has to go through."""
         rng = sim().rng
-        self.network.cut_chance = drawn(0.001, 0.01)
-        self.network.slow_chance = drawn(0.01, 0.1)
+        self.network.cut_chance = drawn(0.001, 0.01, 0.1)
+        self.network.slow_chance = drawn(0.01, 0.1, 0.5)
         self.disk.full_chance = drawn(0.001, 0.02)
         self.disk.write_fault_chance = drawn(0.001, 0.02)
         self.disk.sync_fault_chance = drawn(0.01, 0.1)
@@ -79,7 +80,7 @@ class OneHostWorld:
         self.disk.pages_in_wal = rng.choice((1_000, 20, 3))
         for _ in range(rng.choice((0, 0, 1, 2))):
             power = rng.random() < 0.6
-            sim().later(rng.random() * seconds, lambda power=power: self.die(power=power))
+            sim().later(rng.random() * seconds, partial(self.die, power=power))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
 
@@ -89,6 +90,15 @@ class OneHostWorld:
         self.disk.full_chance = self.disk.write_fault_chance = 0.0
         self.disk.sync_fault_chance = self.disk.slow_chance = self.disk.crash_chance = 0.0
 
+    def die_at_next_fsync(self) -> None:
+        """End all processes, but not the kernel, when a batch is written and not yet synced."""
+
+        def die() -> None:
+            self.disk.crash_chance = 0.0
+            self.die(power=False)
+
+        self.disk.crash_chance, self.disk.crash = 1.0, die
+
     def die(self, *, power: bool) -> None:
         """End all processes; with `power`, so does what the kernel knew."""
         if not self.host.up:
@@ -97,7 +107,7 @@ class OneHostWorld:
         kill_host(self.host)
         sim().later(0.0, lambda: self._come_back(power))
 
-    def _come_back(self, power: bool) -> None:  # noqa: FBT001
+    def _come_back(self, power: bool) -> None:
         if power:
             self.power_failures += 1
             self.disk.lose_power()
@@ -117,22 +127,23 @@ class OneHostWorld:
             sim().fail(f"token {token} committed after token {self._newest_token}")
         self._newest_token = token
 
-    def _is_durable(self, order: Order) -> None:
+    def _is_durable(self, sold: Sold) -> None:
         """Look whether an order that is confirmed now would survive if the power failed now."""
-        if not sim().chance(CHECKED_AT_ONCE):
-            return
+        order = sold.order
+        if not sold.replayed and not sim().chance(CHECKED_AT_ONCE):
+            return  # a replay is always looked at: it syncs nothing by itself
         for path in self.folder.glob("checked*"):
             path.unlink()
-        for path, content in self.disk.certain().items():
-            name = Path(path).name.replace("ledger.db", "checked")
-            (self.folder / name).write_bytes(content)
+        for name, content in self.disk.certain().items():
+            copy = self.folder / Path(name).name.replace("ledger.db", "checked")
+            copy.write_bytes(content)
         connection = apsw.Connection(str(self._checked), vfs="unix")
         try:
-            found = connection.execute(
+            found: Any = connection.execute(
                 "SELECT count(*) FROM orders WHERE id = ?", (to_blob(order.id),)
             ).get
         except apsw.Error as error:
-            found = str(error)
+            found = f"no ledger there: {error}"
         finally:
             connection.close()
         if found != 1:
@@ -145,7 +156,6 @@ class OneHostWorld:
         reader = SqliteReader(self.settings.ledger_path)
         self.shop.check(reader)
         reader.close()
-
 
 
 class WatchedHost(OneHost):

@@ -31,7 +31,7 @@ class RedisModel:
     """The engine."""
 
     def __init__(self) -> None:
-        self._lua = LuaRuntime(encoding=None, unpack_returned_tuples=False)  # type: ignore[call-arg]
+        self._lua = LuaRuntime(encoding=None, unpack_returned_tuples=False)
         self._scripts: dict[str, Any] = {}
         self._lua.execute(
             b"redis = {} function redis.error_reply(text) return { err = text } end"
@@ -81,9 +81,7 @@ class RedisModel:
         count = int(command[2])
         given = [to_bytes(value) for value in command[3:]]
         table = self._lua.table_from
-        return self._from_lua(
-            self._scripts[command[1]](table(given[:count]), table(given[count:]))
-        )
+        return self._from_lua(self._scripts[command[1]](table(given[:count]), table(given[count:])))
 
     def _call(self, name: bytes, *given: Any) -> Any:
         return self._to_lua(self._do((name.decode(), *given)))

@@ -27,7 +27,8 @@ BEFORE: Final = """
 local real, redis = redis, setmetatable({}, { __index = redis })
 local function simulated_us() return tonumber(real.call('HGET', 'simulated:now', 'us')) end
 local function expires(key, ms)
-  real.call('ZADD', 'simulated:expiry', string.format('%d', math.floor(simulated_us() / 1000) + ms), key)
+  local at = math.floor(simulated_us() / 1000) + ms
+  real.call('ZADD', 'simulated:expiry', string.format('%d', at), key)
 end
 redis.call = function(name, ...)
   local given = { ... }
@@ -75,7 +76,8 @@ class RealRedis:
     def __enter__(self) -> RealRedis:
         self._server.__enter__()
         path = str(Path(self._server.directory) / "socket")
-        self._connection = redis.UnixDomainSocketConnection(path=path, protocol=2)
+        make: Any = redis.UnixDomainSocketConnection  # whose methods have no types
+        self._connection = make(path=path, protocol=2)
         self._connection.connect()
         self._tick = self._ask(("SCRIPT", "LOAD", TICK))[0].decode()
         return self

@@ -1,4 +1,4 @@
-"""Connections to a simulated Redis: what is asked arrives late, in part, or after who asked is dead.
+"""Connections to a simulated Redis: what is asked arrives late, in part, or when who asked is dead.
 
 A `Redis` is one server, as all connections see it. Its `engine` executes one command at a time, at
 a moment that the scheduler chooses: `redis_real` is a real server, `redis_model` a model of one.
@@ -21,7 +21,8 @@ from workers.shards.link import SOCKET_SECONDS
 
 Command = tuple[Any, ...]
 READS: Final = frozenset(
-    "GET HGET HMGET HVALS HGETALL LRANGE XRANGE XREAD XLEN TIME INFO CONFIG SCRIPT".split()
+    {"CONFIG", "GET", "HGET", "HGETALL", "HMGET", "HVALS", "INFO", "LRANGE"}
+    | {"SCRIPT", "TIME", "XLEN", "XRANGE", "XREAD"}
 )
 
 
@@ -104,6 +105,7 @@ class Redis:
 
         sim().later(for_seconds, start)
 
+
 @dataclass
 class Blocked:
     """A command that waits."""
@@ -140,7 +142,7 @@ class Connection:
     def pack_commands(self, commands: Any) -> list[Command]:
         return list(commands)
 
-    def send_packed_command(self, packed: list[Command], check_health: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002
+    def send_packed_command(self, packed: list[Command], check_health: bool = True) -> None:  # noqa: ARG002
         sim().point("asks " + " ".join(shown(command) for command in packed))
         self._check()
         arrive = len(packed)
@@ -225,23 +227,22 @@ class Connection:
         if seconds is not None:
             until_us = sim().now_us + int(seconds * 1e6)
             self.blocked = Blocked(*without_blocking(command), until_us)
-            if not self.go_on():
+            self.go_on()
+            if self.blocked is not None:
                 sim().at(until_us, self._give_up)
             return
         self._reply(command, self._server.execute(command))
 
-    def go_on(self) -> bool:
-        """Try again what blocks; say whether it is done."""
+    def go_on(self) -> None:
+        """Try again what blocks."""
         if self.blocked is None:
-            return True
+            return
         command = self.blocked.command
         reply = self._server.execute(command)
-        if reply is None or reply == []:
-            return False
-        self.blocked = None
-        self._reply(command, [command[1].encode(), reply] if command[0] == "LPOP" else reply)
-        self._work()
-        return True
+        if reply:
+            self.blocked = None
+            self._reply(command, [command[1].encode(), reply] if command[0] == "LPOP" else reply)
+            self._work()
 
     def _give_up(self) -> None:
         if self.blocked is not None and self.blocked.until_us <= sim().now_us:

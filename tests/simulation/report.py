@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from tests.simulation.planted import PLANTS, planted
+from tests.simulation.planted import PLANTS
+from tests.simulation.planting import planted
 from tests.simulation.runs import Runner, Verdict
 
 SAY_EVERY_SECONDS: Final = 5.0
+CELL: Final = 90  # characters
 
 
 class Report:
@@ -45,19 +47,29 @@ class Report:
         )
 
 
-def table(runner: Runner, first: int, count: int) -> int:
+def table(runner: Runner, first: int, count: int, *, until_found: bool) -> int:
     """Print in how many seeds each planted bug is found; 1 if one is not found at all."""
-    print(f"| bug | simulated ledger | found in, of {count} seeds | first seed | as |")
-    print("|---|---|---|---|---|")
+    print("| bug | ledger | found in | of seeds | the first | as |")
+    print("|---|---|---|---|---|---|")
     missed = 0
     for plant in PLANTS:
+        found: list[Verdict] = []
+        tried = 0
         with planted(plant):
-            failed = [
-                verdict
-                for verdict in (runner.run(plant.ledger, seed) for seed in range(first, first + count))
-                if verdict.failures
-            ]
-        missed += not failed
-        seen = f"{failed[0].seed} | {failed[0].failures[0][:80]}" if failed else "- | -"
-        print(f"| {plant.name} | {plant.ledger} | {len(failed)} | {seen} |", flush=True)
+            for seed in range(first, first + count):
+                tried += 1
+                verdict = runner.run(plant.ledger, seed)
+                if verdict.failures:
+                    found.append(verdict)
+                    if until_found:
+                        break
+        missed += not found
+        seen = f"{found[0].seed} | {in_brief(found[0].failures[0])}" if found else "- | -"
+        print(f"| {plant.name} | {plant.ledger} | {len(found)} | {tried} | {seen} |", flush=True)
     return int(missed > 0)
+
+
+def in_brief(failure: str) -> str:
+    """Return the start of what failed, as a cell of a table."""
+    text = " ".join(failure.split()).replace("|", "/")
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Self
 
 import msgspec
@@ -15,7 +17,8 @@ from service.client import patience
 from tests.simulation import disk
 from tests.simulation.many_hosts import ManyHostsWorld
 from tests.simulation.one_host import OneHostWorld
-from tests.simulation.planted import PLANTS, planted
+from tests.simulation.planted import PLANTS
+from tests.simulation.planting import planted
 from tests.simulation.redis_model import RedisModel
 from tests.simulation.redis_real import RealRedis
 from tests.simulation.redis_wire import Engine
@@ -71,6 +74,7 @@ class Runner:
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
+        shutil.rmtree(_folder(), ignore_errors=True)
 
     def run(self, ledger: str, seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
         """Run one seed on `sqlite`, on a real `redis` or on its `model`."""
@@ -87,7 +91,7 @@ class Runner:
 def run(
     seed: int, tell: Callable[[str], None] | None = None, engine: Engine | None = None
 ) -> Verdict:
-    """Run one seed, on one host or, with an engine for Redis, on many. Stand-ins must be in place."""
+    """Run one seed: on one host or, with an engine for Redis, on many."""
     simulation = Simulation(seed, tell)
     begin(simulation)
     try:
@@ -124,11 +128,11 @@ class Sale:
     def __init__(self, engine: Engine | None) -> None:
         rng = sim().rng
         self.rng = rng
-        patience.Patience._random = rng
+        patience.Patience._random = rng  # type: ignore[assignment]
         shards = rng.choice((1, 1, 2)) if engine else 1
         settings = msgspec.convert(
             {
-                "data_dir": str(disk.directory() / f"soldout-simulation-{os.getpid()}"),
+                "data_dir": str(_folder()),
                 "workers": max(shards, rng.choice((1, 2, 2, 3))),
                 "web_processes": rng.choice((1, 1, 2)),
                 "wait_seconds": rng.choice((0.1, 0.5, 2.0)),
@@ -214,6 +218,8 @@ class Sale:
 
         def last() -> None:
             self.shop.put("encore", 1)
+            if self.rng.random() < 0.2:
+                self.world.die_at_next_fsync()
             self.shop.buy(wish, insists=True)
 
         task = sim().spawn(self.people, last)
@@ -228,8 +234,10 @@ class Sale:
         """Draw which faults this run has, and how many: few kinds at once show more."""
         rng, world, wire = self.rng, self.world, self.shop.wire
 
+        storm = rng.random() < 0.15
+
         def drawn(*rates: float) -> float:
-            return rng.choice(rates) if rng.random() < 0.4 else 0.0
+            return rng.choice(rates) if storm or rng.random() < 0.4 else 0.0
 
         sim().kill_chance = drawn(0.0005, 0.003, 0.01)
         sim().stop_chance = drawn(0.0003, 0.001)
@@ -245,3 +253,8 @@ class Sale:
         wire.lost_chance = wire.doubled_chance = wire.slow_chance = 0.0
         world.end_faults()
         self.calm = True
+
+
+def _folder() -> Path:
+    """Return where this process's simulated hosts have their files."""
+    return disk.directory() / f"soldout-simulation-{os.getpid()}"

@@ -22,7 +22,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 STEP_US: Final = 40  # at most, that one step takes of the simulated time
 
 
-class Killed(GreenletExit):
+class Killed(GreenletExit):  # type: ignore[misc]  # greenlet has no types
     """Unwinds a task of a process that died."""
 
 
@@ -32,7 +32,7 @@ class Stuck(AssertionError):
 
 @dataclass(eq=False)
 class Host:
-    """What has clocks of its own. `wall_us` may be set at any time, `monotonic_us` never goes back."""
+    """What has clocks of its own. Its wall clock may be set, the monotonic one never goes back."""
 
     name: str
     monotonic_us: int = 0  # to be added to the simulated time
@@ -147,7 +147,7 @@ class Simulation:
         except SystemExit as error:
             task.process.status = int(error.code or 0)
             self.kill(task.process, int(error.code or 0))
-        except BaseException as error:  # noqa: BLE001 - of the product, or of the simulation
+        except BaseException as error:
             if not task.process.dead:
                 self.fail(f"{task.name} ended with {type(error).__name__}: {error}")
                 self.failed_with = error
@@ -249,7 +249,7 @@ class Simulation:
     # --- the loop ---
 
     def run(self, until: Callable[[], bool], *, steps: int, seconds: float) -> None:
-        """Let everybody go on until something holds. Raises Stuck after so many steps or so long."""
+        """Let everybody go on until something holds. Raises Stuck at its limits."""
         last_step, last_us = self.steps + steps, self.now_us + int(seconds * 1e6)
         while not until():
             if self.failures:

@@ -19,8 +19,8 @@ from tests.simulation.scheduler import Process, Task, sim
 from tests.simulation.stand_ins import TIME, wall_ms
 from workers.audit import audit
 from workers.domain import (
-    CancelOrder,
     Cancelled,
+    CancelOrder,
     Command,
     Item,
     Order,
@@ -111,7 +111,7 @@ class Shop:
     sold: int = 0
     replays: int = 0
     under_way: int = 0  # buyers that have not come to an end
-    when_sold: Callable[[Order], None] = lambda order: None  # in the web process, before the answer
+    when_sold: Callable[[Sold], None] = lambda sold: None  # noqa: ARG005 - before the answer leaves
 
     # --- the web's side ---
 
@@ -135,7 +135,7 @@ class Shop:
             ms = web.desk.expires_at_ms(command) - wall_ms()
             return Expires(sim().now_us + ms * 1000)
         if isinstance(outcome, Sold):
-            self.when_sold(outcome.order)
+            self.when_sold(outcome)
             self._look_at_once(web, outcome.order)
         return outcome
 
@@ -205,9 +205,7 @@ class Shop:
             if isinstance(answer, Expires) and gives_up:
                 self._look_after(wish, answer.at_us)
                 break
-            if answer is not None and not isinstance(
-                answer, UNKNOWN
-            ):
+            if answer is not None and not isinstance(answer, UNKNOWN):
                 wish.unknown -= 1
                 wish.refused = type(answer).__name__
                 if not (isinstance(answer, TooLate) and (insists or sim().chance(0.2))):
@@ -261,7 +259,11 @@ class Shop:
     def _look_after(self, wish: Wish, at_us: int) -> None:
         """Look for an order after the moment from which on it cannot be sold any more."""
         sim().sleep(max(0, at_us - sim().now_us) / 1e6 + 0.001)
-        found = self.ask(lambda web: web.store.reader.order(order_id(web.store.reader.secret, wish.key)) or Nothing())
+        found = self.ask(
+            lambda web: (
+                web.store.reader.order(order_id(web.store.reader.secret, wish.key)) or Nothing()
+            )
+        )
         if isinstance(found, Nothing):
             sim().note(f"{wish.key} has expired")
             wish.gone = True
@@ -274,9 +276,7 @@ class Shop:
         patience = Patience(1e9, TIME)
         while True:
             answer = self.ask(lambda web: self._settle(web, make(web), None))
-            if answer is not None and not isinstance(
-                answer, (*UNKNOWN, TooLate)
-            ):
+            if answer is not None and not isinstance(answer, (*UNKNOWN, TooLate)):
                 break
             patience.pause(None)
         self.under_way -= 1
@@ -287,7 +287,7 @@ class Shop:
         """Make or change an event of one ticket type."""
         types = [TicketType("standing", capacity)]
         return self.command(
-            lambda web: PutEvent(web.desk.deadline_ms(), event, event.title(), types, **limits),  # type: ignore[arg-type]
+            lambda web: PutEvent(web.desk.deadline_ms(), event, event.title(), types, **limits),
             Stored,
         )
 

@@ -64,7 +64,7 @@ class Socket:
     def fileno(self) -> int:
         return self._number
 
-    def setblocking(self, blocking: bool) -> None:  # noqa: FBT001
+    def setblocking(self, blocking: bool) -> None:
         self._blocking = blocking
 
     # --- connections ---
@@ -234,7 +234,5 @@ def short_path(folder: Path, name: str) -> Iterator[str]:
     yield str(folder / name)
 
 
-SOCKET = SimpleNamespace(
-    AF_UNIX=socket.AF_UNIX, SOCK_STREAM=socket.SOCK_STREAM, socket=Socket
-)
+SOCKET = SimpleNamespace(AF_UNIX=socket.AF_UNIX, SOCK_STREAM=socket.SOCK_STREAM, socket=Socket)
 SELECT = SimpleNamespace(poll=Poll, POLLIN=select.POLLIN, POLLOUT=select.POLLOUT)

@@ -7,6 +7,7 @@ runs last, wherever in `workers` and `service` they stand.
 from __future__ import annotations
 
 import logging
+import secrets
 import sys
 import time
 import uuid
@@ -47,7 +48,7 @@ UUID = SimpleNamespace(
     UUID=uuid.UUID, uuid4=lambda: uuid.UUID(int=sim().rng.getrandbits(128), version=4)
 )
 SECRETS = SimpleNamespace(
-    token_bytes=lambda count: sim().rng.randbytes(count),
+    token_bytes=lambda count: bytes(sim().rng.randbytes(count)),
     token_hex=lambda count: sim().rng.randbytes(count).hex(),
 )
 
@@ -141,7 +142,7 @@ class Semaphore:
         self._taken = False
         self._waiting: list[Any] = []
 
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:  # noqa: FBT001, FBT002
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         sim().point("asks for the lock")
         limit_us = None if timeout is None else sim().now_us + int(timeout * 1e6)
         while self._taken and block:
@@ -239,13 +240,17 @@ def keep_slot(process: Process, worker: int, all_hearts: hearts.Hearts) -> None:
     process.at_end.append(restore)
 
 
+def handle_signal(number: int, handler: object) -> None:
+    here().handlers[number] = handler
+
+
 def _exit(status: int) -> None:
     raise SystemExit(status)
 
 
 MP = SimpleNamespace(
     get_context=lambda kind: SimpleNamespace(  # noqa: ARG005
-        Lock=Semaphore, Process=lambda target, args: Fork(target, args)
+        Lock=Semaphore, Process=Fork
     )
 )
 SIGNAL = SimpleNamespace(
@@ -255,7 +260,7 @@ SIGNAL = SimpleNamespace(
     SIG_IGN=None,
     SIG_DFL=None,
     set_wakeup_fd=lambda fd: None,  # noqa: ARG005
-    signal=lambda number, handler: here().handlers.__setitem__(number, handler),
+    signal=handle_signal,
 )
 OS = SimpleNamespace(getpid=lambda: here().pid, _exit=_exit)
 
@@ -290,16 +295,10 @@ def _everywhere(name: str, original: object, replacement: object) -> Iterator[tu
 
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
-    import secrets  # noqa: PLC0415
-
-    import workers.handoffs.courier as courier  # noqa: PLC0415
-    import workers.handoffs.unix_socket as unix  # noqa: PLC0415
-    import workers.locks as locks  # noqa: PLC0415
-    import workers.many_hosts as many_hosts  # noqa: PLC0415
-    import workers.pool as pool  # noqa: PLC0415
-    import workers.shards.server as server  # noqa: PLC0415
-    import workers.supervisor as supervisor  # noqa: PLC0415
-    from tests.simulation.many_hosts import topology_of  # noqa: PLC0415
+    from tests.simulation.many_hosts import topology_of
+    from workers import locks, many_hosts, pool, supervisor
+    from workers.handoffs import courier, unix_socket
+    from workers.shards import server
 
     yield from _everywhere("clock_ms", hearts.clock_ms, clock_ms)
     yield from _everywhere("wall_ms", hearts.wall_ms, wall_ms)
@@ -310,9 +309,9 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield courier, "Waiter", Waiter
     yield courier, "get_hub", get_hub
     yield gevent, "socket", sockets.SOCKET
-    yield unix, "socket", sockets.SOCKET
-    yield unix, "select", sockets.SELECT
-    yield unix, "short_path", sockets.short_path
+    yield unix_socket, "socket", sockets.SOCKET
+    yield unix_socket, "select", sockets.SELECT
+    yield unix_socket, "short_path", sockets.short_path
     yield locks, "mp", MP
     yield pool, "mp", MP
     yield pool, "signal", SIGNAL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.simulation.scheduler import sim
-from workers.domain import Command, Purchase, Sold
+from workers.domain import Command, Purchase, Sold, TooLate
 from workers.rules import Settlement, State
 from workers.worker import Worker
 
@@ -18,6 +18,8 @@ class WatchedLedger:
         self._ledger = worker.ledger
         self._committed = committed
         self._late: set[str] = set()  # of the batch; by a purchase's id
+        self._known: set[str] = set()  # orders that were there when the batch was decided
+        self._commands: list[Command] = []
         self.last_token = worker.ledger.last_token
         self.close = worker.ledger.close
 
@@ -26,12 +28,22 @@ class WatchedLedger:
         self._late = {
             c.id for c in commands if isinstance(c, Purchase) and now_ms > c.deadline_ms
         } - {c.id for c in commands if isinstance(c, Purchase) and now_ms <= c.deadline_ms}
-        return self._ledger.load(commands)
+        state = self._ledger.load(commands)
+        self._known = {c.id for c in commands if isinstance(c, Purchase)} & state.orders.keys()
+        self._commands = list(commands)
+        return state
 
     def commit(self, settlement: Settlement, token: int) -> None:
         self._ledger.commit(settlement, token)
         for outcome in settlement.outcomes:
-            if isinstance(outcome, Sold) and not outcome.replayed and outcome.order.id in self._late:
+            if (
+                isinstance(outcome, Sold)
+                and not outcome.replayed
+                and outcome.order.id in self._late
+            ):
                 sim().fail(f"order {outcome.order.id} was sold past its deadline")
+        for command, outcome in zip(self._commands, settlement.outcomes, strict=False):
+            if isinstance(outcome, TooLate) and getattr(command, "id", "") in self._known:
+                sim().fail(f"order {command} was there, and is answered as too late")
         if settlement.entries:
             self._committed(token)
