@@ -11,8 +11,10 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from itertools import islice
 
+from tests.simulation.planted import BROKEN_LOCK
 from tests.simulation.report import Report, table
 from tests.simulation.runs import LEDGERS, Runner
 
@@ -28,9 +30,14 @@ def main() -> int:
     parser.add_argument("--plant", help="with this bug planted")
     parser.add_argument("--planted", action="store_true", help="count in how many each is found")
     parser.add_argument("--until-found", action="store_true", help="not in more seeds than needed")
+    parser.add_argument("--traces", action="store_true", help="tell the verdict of each seed")
+    parser.add_argument("--lock-lets-two-in", action="store_true", help="the processes' lock")
     asked = parser.parse_args()
     ledgers = asked.ledger or ["sqlite", "model"]
-    with Runner(asked.plant) as runner:
+    with ExitStack() as stack:
+        runner = stack.enter_context(Runner(asked.plant))
+        for change in BROKEN_LOCK if asked.lock_lets_two_in else ():
+            change(stack)
         if asked.planted:
             return table(runner, asked.first, asked.count or 300, until_found=asked.until_found)
         if asked.seed is not None:
@@ -44,7 +51,10 @@ def main() -> int:
         for seed in islice(range(asked.first, sys.maxsize), asked.count):
             for ledger in ledgers:
                 if not stopped:
-                    report.count(runner.run(ledger, seed))
+                    verdict = runner.run(ledger, seed)
+                    report.count(verdict)
+                    if asked.traces:
+                        print(verdict)
             if stopped:
                 break
         report.say()

@@ -130,6 +130,11 @@ def apply(content: bytearray, op: Op | None, torn: Op | None = None) -> None:
 _disks: list[Disk] = [Disk()]
 
 
+def disk() -> Disk:
+    """Return the one that is under all files."""
+    return _disks[-1]
+
+
 def use(disk: Disk) -> None:
     """Make a disk the one that is under all files."""
     _disks[:] = [disk]

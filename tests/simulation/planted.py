@@ -6,7 +6,7 @@ from typing import Final
 
 import apsw
 
-from tests.simulation import stand_ins
+from tests.simulation import disk, stand_ins
 from tests.simulation.planting import Plant, script, source, value
 from tests.simulation.scheduler import sim
 from workers import locks, one_host, rules, worker
@@ -54,8 +54,12 @@ end"""
 def lets_two_in(
     semaphore: stand_ins.Semaphore, block: bool = True, timeout: float | None = None
 ) -> bool:
-    """Be a lock that sometimes lets somebody in although another one has it."""
-    if sim().chance(0.3):
+    """Be a lock that sometimes lets somebody in although another one has it.
+
+    Not before there is a ledger: making it needs the lock, as its class says.
+    """
+    made = any(len(file.content) > SCHEMA_BYTES for file in disk.disk().files.values())
+    if made and sim().chance(0.3):
         sim().point("has the lock, as others have")
         return True
     return _acquire(semaphore, block, timeout)
@@ -66,6 +70,7 @@ def asks_for_a_wal(connection: apsw.Connection, path: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
+SCHEMA_BYTES: Final = 40_000  # of a ledger in which nothing was sold
 _acquire = stand_ins.Semaphore.acquire
 BROKEN_LOCK: Final = [
     value(stand_ins.Semaphore, "acquire", lets_two_in),
