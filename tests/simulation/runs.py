@@ -145,6 +145,7 @@ class Sale:
             },
             Settings,
         )
+        sim().folder = settings.data_dir
         self.shop = Shop(settings)
         self.world: OneHostWorld | ManyHostsWorld
         if engine is None:

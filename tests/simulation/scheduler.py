@@ -87,6 +87,7 @@ class Simulation:
         self.kill_chance = 0.0  # at each point, of the process that is there
         self.stop_chance = 0.0
         self.failures: list[str] = []
+        self.folder = ""
         self.current: Task | None = None
         self._tell = tell
         self._trace = blake2b(digest_size=16)
@@ -103,6 +104,8 @@ class Simulation:
         """Write down a step; all together are the run's trace."""
         task = self.current
         line = f"{self.now_us:>10} {task.name if task else '-'}: {text}"
+        if self.folder:  # it is another one in each process that simulates
+            line = line.replace(self.folder, "data")
         self._trace.update(line.encode())
         if self._tell:
             self._tell(line)
