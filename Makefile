@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test test-long test-compose lint format model loadtest bench lock clean
+.PHONY: install run test test-long test-compose simulate model lint format loadtest bench lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -19,6 +19,9 @@ test-long: $(VENV)/.dev  # the longer fault runs, which CI adds
 
 test-compose: $(VENV)/.dev  # the containers; as root, with Debian's docker.io, docker-compose, redis-server
 	$(BIN)/pytest -m compose $(ARGS)
+
+simulate: $(VENV)/.dev  # until stopped; or one seed in words: SEED=7 LEDGER=sqlite, redis or model
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(LEDGER),--ledger $(LEDGER)) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

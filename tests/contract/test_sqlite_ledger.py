@@ -365,3 +365,17 @@ def test_an_id_in_another_spelling_is_no_orders_id(books: Books, spelling: str) 
     with pytest.raises(Inconsistent, match="no order's id"):
         books.write(replace(buy(1, 2, buyer="ann"), id=spelling))
     assert books.everything() == before
+
+
+def test_a_ledger_that_cannot_have_a_wal_is_not_sold_from(path: Path) -> None:
+    """Without one the end of a commit is not synced; and SQLite does not say that it has none.
+
+    Here the file system has no shared memory for it; an fsync that fails has the same end.
+    """
+    apsw.set_default_vfs("unix-dotfile")
+    try:
+        with pytest.raises(LedgerFault, match="cannot be put into WAL mode"):
+            SqliteLedger(path)
+    finally:
+        apsw.set_default_vfs("unix")
+    SqliteLedger(path).close()

@@ -17,6 +17,7 @@ from workers.ledgers.sqlite_file import (
     open_file,
     refusing_to_start,
     reporting_faults,
+    use_wal,
 )
 from workers.ledgers.sqlite_look import look_through
 from workers.ledgers.sqlite_rows import (
@@ -73,7 +74,7 @@ class SqliteLedger:
         if new:
             self._seen.check_new()
             self._connection.reserve_bytes(reserve=CHECKSUM_BYTES)
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        use_wal(self._connection, path)
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         if new:

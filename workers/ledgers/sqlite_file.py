@@ -110,6 +110,17 @@ def refusing_to_start(path: Path) -> Iterator[None]:
         raise BootFailed(f"the ledger {path} cannot be read: {error}") from error
 
 
+def use_wal(connection: apsw.Connection, path: Path) -> None:
+    """Put the file into WAL mode. Raises LedgerFault if that failed, which SQLite does not say.
+
+    Without a WAL a commit ends with the removal of a file, and that is not synced: after a power
+    failure the file may be back, and with it what was there before a sale that was confirmed.
+    """
+    mode = connection.execute("PRAGMA journal_mode = WAL").get
+    if mode != "wal":
+        raise LedgerFault(f"the ledger {path} cannot be put into WAL mode, and is in {mode!r}")
+
+
 def create(connection: apsw.Connection) -> None:
     """Make a new ledger in an empty file, whole or not at all."""
     with connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from workers.errors import BootFailed, LedgerFault
 from workers.shards.link import Link
@@ -41,7 +41,7 @@ def weaknesses(link: Link) -> list[str]:
     try:
         [pairs] = link.ask(("CONFIG", "GET", *SAFE))
     except LedgerFault as fault:
-        if isinstance(fault.__cause__, (RedisConnectionError, OSError)):
+        if not isinstance(fault.__cause__, ResponseError):  # it did not refuse: it did not answer
             raise
         return [f"its settings cannot be seen ({fault})"]
     texts = [item.decode() for item in pairs]

@@ -1,0 +1,134 @@
+"""The world of many hosts: two pools, a web host or two, and one Redis that they meet in.
+
+Real: `Supervisor`, `Pool`, `ManyHosts`, `Worker`, `Turn`, `RedisLedger`, `RedisLock`, the lanes and
+the inbox, `Couriers`, `Server`, `Memory`, `RedisReader`, and every Lua script.
+"""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from tests.simulation.hosts import kill_host, start_pool, start_web
+from tests.simulation.redis_wire import Engine, Redis
+from tests.simulation.scheduler import Host, sim
+from tests.simulation.shop import Shop
+from tests.simulation.watch import WatchedLedger
+from workers.hearts import Heart
+from workers.ledgers.redis_reader import RedisReader
+from workers.many_hosts import ManyHosts
+from workers.shards import topology
+from workers.shards.server import open_server
+from workers.worker import Worker
+
+
+class ManyHostsWorld:
+    """All hosts, and what may happen to them."""
+
+    power_failures = 0
+
+    def __init__(self, shop: Shop, engine: Engine) -> None:
+        self.shop = shop
+        shutil.rmtree(shop.settings.data_path, ignore_errors=True)
+        self.redis = Redis(engine)
+        _redises[:] = [self.redis]
+        rng = sim().rng
+        self.pools = [self._host(f"pool-{name}") for name in "ab"[: rng.choice((1, 2))]]
+        self.webs = [self._host(f"web-{name}") for name in "ab"[: rng.choice((1, 2))]]
+
+    def _host(self, name: str) -> Host:
+        rng = sim().rng
+        host = Host(name, monotonic_us=rng.randrange(10**9))
+        host.wall_us = 1_700_000_000_000_000 + rng.choice((0, -3_600, 7)) * 1_000_000
+        data_dir = str(self.shop.settings.data_path / name)
+        host.settings = msgspec.structs.replace(self.shop.settings, data_dir=data_dir)
+        host.settings.run_path.mkdir(parents=True)
+        return host
+
+    @property
+    def up(self) -> bool:
+        return self.redis.up and all(host.up for host in (*self.pools, *self.webs))
+
+    def boot(self) -> None:
+        """Switch everything on."""
+        for host in self.pools:
+            start_pool(host, lambda host=host: WatchedHosts(host.settings))  # type: ignore[misc]
+        for host in self.webs:
+            start_web(host, self.shop)
+
+    # --- what happens ---
+
+    def draw_faults(self, seconds: float, drawn: Any) -> None:
+        """Draw what this run has to go through."""
+        rng = sim().rng
+        self.redis.cut_chance = drawn(0.002, 0.02)
+        self.redis.slow_chance = drawn(0.01, 0.1)
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            sim().later(
+                rng.random() * seconds, lambda: self._kill(rng.choice((*self.pools, *self.webs)))
+            )
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            down = rng.choice((0.01, 0.5, 3.0))
+            sim().later(rng.random() * seconds, partial(self.redis.crash, down))
+        if rng.random() < 0.2:
+            sim().later(rng.random() * seconds, self._set_clock)
+
+    def end_faults(self) -> None:
+        """Let everything be well from now on."""
+        self.redis.cut_chance = self.redis.slow_chance = 0.0
+
+    def die_at_next_fsync(self) -> None:
+        """Nothing: a Redis answers after its own fsync, or not at all."""
+
+    def _kill(self, host: Host) -> None:
+        if not host.up:
+            return
+        sim().note(f"{host.name} dies")
+        kill_host(host)
+
+        def back() -> None:
+            if host in self.pools:
+                start_pool(host, lambda: WatchedHosts(host.settings))
+            else:
+                start_web(host, self.shop)
+
+        sim().later(sim().rng.random(), back)
+
+    def _set_clock(self) -> None:
+        """Set the clock of some host, or of Redis' own, forwards."""
+        host = sim().rng.choice((None, *self.pools, *self.webs))
+        if host is None:
+            sim().note("the clock of Redis is set")
+            self.redis.wall_us += sim().rng.choice((1, 60)) * 1_000_000
+        else:
+            host.wall_us += sim().rng.choice((-3_600, 5)) * 1_000_000
+
+    # --- what must hold ---
+
+    def check(self) -> None:
+        """Hold the ledger against what was told."""
+        judge = sim().process("judge", Host("judge"), immortal=True)
+        reader = RedisReader(open_server(self.shop.settings))
+        task = sim().spawn(judge, self.shop.check, reader)
+        sim().run(lambda: task not in judge.tasks, steps=10_000, seconds=60)
+        sim().end()
+
+
+_redises: list[Redis] = []
+
+
+def topology_of(url: object) -> topology.OneServer:
+    """Stand in for the product's: every URL leads to the simulated server."""
+    return topology.OneServer({"connection_class": _redises[0].connect})
+
+
+class WatchedHosts(ManyHosts):
+    """The product's, whose workers' commits are looked at."""
+
+    def boot(self, heart: Heart) -> Worker:
+        worker = super().boot(heart)
+        worker.ledger = WatchedLedger(worker, lambda token: None)  # noqa: ARG005
+        return worker
