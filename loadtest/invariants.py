@@ -12,9 +12,9 @@ from datetime import datetime
 from itertools import chain
 
 from loadtest.evidence import Books, Evidence
+from loadtest.findings import Finding
 from loadtest.stories import Count, Look, Order, Purchase, Sale
 
-Finding = tuple[int, list[str]]  # how much was checked, and what is wrong
 Check = Callable[[Evidence], Finding]
 BooksCheck = Callable[[Evidence, Books], Finding]
 
