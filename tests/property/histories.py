@@ -165,12 +165,12 @@ def _cancel(counter: _Counter, history: History, cancel: Cancel) -> Callable[[],
 def spoiled(history: History, chance: random.Random) -> History:
     """Return a history with one thing changed, which may make it impossible."""
     changes = [_ledger_swapped, _told_otherwise, _look_otherwise, _moved, _moved, _unheard, _fresh]
-    found = msgspec_copy(history)
+    found = copied(history)
     chance.choice(changes)(found, chance)
     return found
 
 
-def msgspec_copy(history: History) -> History:
+def copied(history: History) -> History:
     return replace(
         history,
         asks=[replace(ask) for ask in history.asks],
@@ -206,7 +206,7 @@ def _look_otherwise(history: History, chance: random.Random) -> None:
 
 
 def _moved(history: History, chance: random.Random) -> None:
-    operations = [*history.asks, *history.cancels, *history.looks]
+    operations: list[Ask | Cancel | Look] = [*history.asks, *history.cancels, *history.looks]
     if operations:
         operation, by = chance.choice(operations), chance.choice([-4, -2, -1, 1, 2, 4])
         operation.asked_at += by
