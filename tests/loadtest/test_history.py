@@ -64,6 +64,17 @@ def booked(*ledger: Booked) -> Callable[[History], None]:
     return lambda history: setattr(history, "ledger", list(ledger))
 
 
+def cancelled_unheard(history: History) -> None:
+    """What is cancelled was sold by then, though nobody was told of it: not behind cleo's order."""
+    history.cancels.append(Cancel("order-bob", 2, 2.5, done=True))
+    history.ledger = [Booked(ANN, cancelled=True), Booked(CLEO), Booked(BOB, cancelled=True)]
+
+
+def old_look_on_a_line_that_told_of_an_order_since(history: History) -> None:
+    history.asks.append(Ask("ann", ONE, 4.1, 4.15, ANN, line=1))
+    history.looks.append(Look(4.2, 4.3, stock(1), line=1))
+
+
 def test_a_history_that_went_right_is_possible_and_all_was_checked() -> None:
     found = check(good())
     assert [(name, wrong) for name, (_, wrong) in found.items() if wrong] == []
@@ -152,6 +163,11 @@ def test_a_history_that_went_right_is_possible_and_all_was_checked() -> None:
             "sale 2, of order order-ann, was confirmed at 2.000000, and one ahead of it asked for",
         ),
         (
+            cancelled_unheard,
+            "sales are in an order that time allows",
+            "sale 3, of order order-bob, was confirmed at 2.500000",
+        ),
+        (
             asked(Ask("eve", ONE, 0, 0.5, SoldOut("general", 0))),
             "every refusal was true when it was said",
             "purchase eve, asked 0.000000 to 0.500000, was told SoldOut",
@@ -175,6 +191,11 @@ def test_a_history_that_went_right_is_possible_and_all_was_checked() -> None:
             looked(Look(2.1, 2.2, stock(0), line=1)),  # not too old, but this line had told of one
             "every look was true, and fresh",
             "a look 2.100000 to 2.200000 showed {'general': (0, 0, 3)}: it was never so then",
+        ),
+        (
+            old_look_on_a_line_that_told_of_an_order_since,
+            "every look was true, and fresh",
+            "a look 4.200000 to 4.300000 showed {'general': (1, 0, 2)}: it was never so then",
         ),
         (
             looked(Look(9.1, 9.2, stock(3), line=1)),  # nor had this one told of the cancel before

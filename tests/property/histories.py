@@ -22,6 +22,7 @@ from loadtest.history.operations import (
     Cancel,
     History,
     Look,
+    Refused,
     Said,
     Sold,
     SoldOut,
@@ -164,9 +165,8 @@ def _cancel(counter: _Counter, history: History, cancel: Cancel) -> Callable[[],
 
 def spoiled(history: History, chance: random.Random) -> History:
     """Return a history with one thing changed, which may make it impossible."""
-    changes = [_ledger_swapped, _told_otherwise, _look_otherwise, _moved, _moved, _unheard, _fresh]
     found = copied(history)
-    chance.choice(changes)(found, chance)
+    chance.choice(CHANGES)(found, chance)
     return found
 
 
@@ -225,3 +225,29 @@ def _fresh(history: History, chance: random.Random) -> None:
     if sold:
         ask = chance.choice(sold)
         ask.fresh = not ask.fresh
+
+
+def _refused(history: History, chance: random.Random) -> None:
+    heard = [ask for ask in history.asks if isinstance(ask.said, Sold)]
+    refusals = [ask.said for ask in history.asks if isinstance(ask.said, SoldOut)]
+    if heard:
+        ask = chance.choice(heard)
+        ask.said = chance.choice(refusals) if refusals else Refused()
+        ask.fresh = False
+
+
+def _look_of_another(history: History, chance: random.Random) -> None:
+    if history.looks:
+        chance.choice(history.looks).stock = chance.choice(history.looks).stock
+
+
+CHANGES = [
+    _ledger_swapped,
+    _told_otherwise,
+    _look_otherwise,
+    _look_of_another,
+    _moved,
+    _unheard,
+    _fresh,
+    _refused,
+]
