@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from loadtest.history.checks import COUNTS, breaches
 from loadtest.history.operations import History
 from loadtest.history.search import is_possible
-from tests.property.histories import plans, play, spoiled
+from tests.property.histories import Step, plans, play, spoiled
 from tests.property.wishes import SETTINGS
 
 BUYING = ("buy", "buy", "buy", "look")
@@ -47,3 +47,25 @@ def test_what_is_found_wrong_among_cancels_is_wrong(plan, capacity, seed: int) -
     history = spoiled(play(plan, capacity), random.Random(seed))
     if counts_are_kept(history) and breaches(history):
         assert not is_possible(history)
+
+
+@settings(SETTINGS, max_examples=30)
+@given(st.integers(0, 2**32))
+def test_both_agree_on_two_hundred_operations(seed: int) -> None:
+    chance = random.Random(seed)
+    plan = [
+        [
+            Step(
+                chance.choice(BUYING), *(chance.randrange(n) for n in (12, 4, 4, 4, 4)), lost=False
+            )
+            for _ in range(50)
+        ]
+        for _ in range(4)
+    ]
+    history = play(plan, {"standing": 9, "box": 3})
+    assert len(history.asks) + len(history.looks) == 200
+    assert breaches(history) == {}
+    assert is_possible(history)
+    history = spoiled(history, chance)
+    if counts_are_kept(history):
+        assert (breaches(history) == {}) == is_possible(history)
