@@ -18,7 +18,7 @@ NO_LINE = 0
 Quantities: TypeAlias = tuple[tuple[str, int], ...]  # (ticket type, tickets) each, sorted
 
 
-class Sold(Struct, frozen=True):
+class Sold(Struct, frozen=True, tag="sold"):
     """An order as it was told, or as the ledger has it."""
 
     order: str
@@ -27,7 +27,7 @@ class Sold(Struct, frozen=True):
     digest: int = 0  # of the whole answer, or of the part that can never change
 
 
-class SoldOut(Struct, frozen=True):
+class SoldOut(Struct, frozen=True, tag="sold-out"):
     """A refusal, which tells exactly what was left at one moment."""
 
     ticket_type: str
@@ -35,7 +35,7 @@ class SoldOut(Struct, frozen=True):
     held: int = 0
 
 
-class Refused(Struct, frozen=True):
+class Refused(Struct, frozen=True, tag="refused"):
     """Another certain no, which tells nothing of the stock."""
 
     reason: str = ""

@@ -49,19 +49,17 @@ def test_what_is_found_wrong_among_cancels_is_wrong(plan, capacity, seed: int) -
         assert not is_possible(history)
 
 
+def _drawn(chance: random.Random) -> Step:
+    pause, until_effect, until_heard, stale = (chance.randrange(4) for _ in range(4))
+    kind, choice = chance.choice(BUYING), chance.randrange(12)
+    return Step(kind, choice, pause, until_effect, until_heard, stale, lost=False)
+
+
 @settings(SETTINGS, max_examples=30)
 @given(st.integers(0, 2**32))
 def test_both_agree_on_two_hundred_operations(seed: int) -> None:
     chance = random.Random(seed)
-    plan = [
-        [
-            Step(
-                chance.choice(BUYING), *(chance.randrange(n) for n in (12, 4, 4, 4, 4)), lost=False
-            )
-            for _ in range(50)
-        ]
-        for _ in range(4)
-    ]
+    plan = [[_drawn(chance) for _ in range(50)] for _ in range(4)]
     history = play(plan, {"standing": 9, "box": 3})
     assert len(history.asks) + len(history.looks) == 200
     assert breaches(history) == {}
