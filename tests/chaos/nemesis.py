@@ -71,13 +71,18 @@ class Nemesis:
             return [first, self._chance.choice(others)]
         return [first]
 
+    def _seconds(self, fault: Fault) -> float:
+        """Draw how long a fault lasts: mostly shortly."""
+        least, most = fault.seconds
+        return least + (most - least) * self._chance.random() ** 2
+
     def _strike(self, faults: list[Fault]) -> None:
         began, heals = time.monotonic(), []
         try:
             for fault in faults:
                 heals.append(fault.strike(self._chance))
                 self.struck[fault.name] += 1
-            self._wait(max(self._chance.uniform(*fault.seconds) for fault in faults))
+            self._wait(max(self._seconds(fault) for fault in faults))
         finally:
             for heal in reversed(heals):
                 heal()

@@ -45,7 +45,7 @@ class Rules:
 
     def put_under(self, env: dict[str, str]) -> None:
         """Have whatever starts with this environment find the disk under its databases."""
-        paths = [str(BROKEN_DISK), str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")]
+        paths = [env.get("PYTHONPATH", ""), str(BROKEN_DISK), str(Path(__file__).parents[2])]
         env["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         env["SOLDOUT_TEST_DISK"] = str(self.folder)
 
