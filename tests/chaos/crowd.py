@@ -158,7 +158,6 @@ class Crowd:
             buyer.cancel()
         await asyncio.gather(*buyers, return_exceptions=True)
         teller.cancel()
-        self._note_gap()
         await asyncio.gather(*self.leaving, self._leave(self.current))
         self._tell(Told(self.progress, done=True))
 
@@ -324,6 +323,8 @@ class Crowd:
 
     def _note_gap(self) -> None:
         now, last = time.monotonic(), self.progress.last_sale_at
+        if self.stopping.is_set():
+            return  # they have all they wanted
         if last and now - last > self.progress.gap_seconds:
             self.progress.gap_seconds, self.progress.gap_ended_at = now - last, now
 
