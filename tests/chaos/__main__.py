@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     sides = SIDES if options.side == "both" else [options.side]
     say(f"chaos: --seed {options.seed} --seconds {options.seconds:g} --side {options.side}")
     try:
-        outcomes = [Run(side, options.seed, options.seconds / len(sides)).play() for side in sides]
+        outcomes = [Run(side, options, options.seconds / len(sides)).play() for side in sides]
     except KeyboardInterrupt:
         say("interrupted: all that was started is ended")
         return 130
@@ -63,6 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--seconds", type=float, default=180, help="of faults, on all sides together"
     )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
+    parser.add_argument("--calm", type=float, default=3, help="seconds between faults, at most")
     parser.add_argument("--side", choices=[*SIDES, "both"], default="both")
     return parser.parse_args(arguments)
 
@@ -70,8 +71,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 class Run:
     """One side, from an empty ledger to the last judgement."""
 
-    def __init__(self, side: Side, seed: int, seconds: float) -> None:
-        self._side, self._seed, self._seconds = side, seed, seconds
+    def __init__(self, side: Side, options: argparse.Namespace, seconds: float) -> None:
+        self._side, self._seconds = side, seconds
+        self._seed: int = options.seed
+        self._calm_seconds: float = options.calm
         self._outcome = Outcome(side)
         self._judge: Helper | None = None
         self._crowd_done = False
@@ -101,7 +104,9 @@ class Run:
             if not (crowd.running and judge.running):
                 raise StuckError("the crowd or the judge has ended before its time")
 
-        nemesis = Nemesis(site, self._seed, lambda: self._progress.last_sale_at, look)
+        nemesis = Nemesis(
+            site, self._seed, self._calm_seconds, lambda: self._progress.last_sale_at, look
+        )
         nemesis.wait_until_it_sells()
         self._measure_quiet()
         began = time.monotonic()

@@ -54,6 +54,9 @@ def faults_of(site: Site) -> list[Fault]:
         found += _of_disk(site.disk)
     if site.redis is not None:
         found += _of_redis(site.redis)
+        if site.small_disk:
+            fill = partial(_fill_disk, site.redis)
+            found.append(Fault("Redis' disk full", "redis", 3, SHORT_WHILE, fill))
     if site.cutter is not None:
         found += _of_wires(site.cutter)
     return found
@@ -92,7 +95,7 @@ def _of_redis(server: RedisServer) -> list[Fault]:
         Fault("Redis killed", "redis", 6, SHORT_WHILE, kill),
         Fault("Redis stopped", "redis", 4, WHILE, stop),
         Fault("Redis answers nobody", "redis", 2, MOMENT, pause_clients),
-        Fault("Redis full", "redis", 3, SHORT_WHILE, fill),
+        Fault("Redis' memory full", "redis", 3, SHORT_WHILE, fill),
     ]
 
 
@@ -121,6 +124,21 @@ def _of_wires(cutter: Cutter) -> list[Fault]:
         Fault("Redis out of reach", "wire", 3, SHORT_WHILE, part),
         Fault("replies held", "wire", 3, WHILE, hold),
     ]
+
+
+def _fill_disk(server: RedisServer, _: random.Random) -> Heal:
+    """Leave no room where Redis writes; with `appendfsync always` it ends itself then."""
+    filler = server.data_dir / "filler"
+    with filler.open("wb") as file:
+        room = os.statvfs(server.data_dir)
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
+
+    def heal() -> None:
+        filler.unlink()
+        if not server.running:
+            server.start()
+
+    return heal
 
 
 # --- processes ---

@@ -15,7 +15,7 @@ from typing import Final
 from tests.chaos.faults import Fault, faults_of
 from tests.chaos.sites import Site
 
-QUIET_SECONDS: Final = (0.3, 2.0)
+QUIET_SECONDS: Final = 0.3  # between two faults, at least
 RECOVERY_SECONDS: Final = 60.0  # then it does not recover
 TWO_AT_A_TIME, WITHOUT_WAITING = 0.25, 0.2  # shares
 LOOK_SECONDS: Final = 0.1
@@ -28,12 +28,19 @@ class StuckError(RuntimeError):
 class Nemesis:
     """Breaks a site, again and again.
 
-    `last_sale_at` says when something was sold, monotonic; `look` is called while it waits.
+    `last_sale_at` says when something was sold, monotonic; `look` is called while it waits. A
+    `calm` of so many seconds at most lies between two faults.
     """
 
     def __init__(
-        self, site: Site, seed: int, last_sale_at: Callable[[], float], look: Callable[[], None]
+        self,
+        site: Site,
+        seed: int,
+        calm_seconds: float,
+        last_sale_at: Callable[[], float],
+        look: Callable[[], None],
     ) -> None:
+        self._calm_seconds = calm_seconds
         self._look = look
         self._chance = random.Random(f"{seed} nemesis")
         self._last_sale_at = last_sale_at
@@ -44,7 +51,7 @@ class Nemesis:
     def rage(self, until: float) -> None:
         """Break things until a moment. Raises StuckError."""
         while time.monotonic() < until:
-            self._wait(self._chance.uniform(*QUIET_SECONDS))
+            self._wait(self._chance.uniform(QUIET_SECONDS, self._calm_seconds))
             self._strike(self._drawn())
             if self._chance.random() >= WITHOUT_WAITING:
                 self.wait_until_it_sells()

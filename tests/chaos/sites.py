@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from tests.servers.redis_server import RedisServer
 
 Side: TypeAlias = Literal["embedded", "redis"]
 
+DISK_MB: Final = 4_000  # of Redis: more than it writes of two million orders
 # Short, so that what nobody heard of is soon too late (see `judge.SETTLED_SECONDS`).
 SETTINGS: Final = {"deadline_seconds": 6, "wait_seconds": 2}
 
@@ -28,6 +32,7 @@ class Site:
     disk: Rules | None = None
     redis: RedisServer | None = None
     cutter: Cutter | None = None
+    small_disk: bool = False  # under Redis: one that can be filled
     restarts: int = 0
 
     @property
@@ -68,7 +73,12 @@ def _embedded(folder: Path, stack: ExitStack) -> Site:
 
 def _on_redis(folder: Path, stack: ExitStack) -> Site:
     """A host of web processes and two of workers; one of these comes to Redis by itself."""
-    redis = stack.enter_context(RedisServer())
+    server = RedisServer()
+    small_disk = os.geteuid() == 0  # nobody else may mount one
+    if small_disk:
+        stack.callback(_unmount, server.data_dir)
+        _mount_small(server.data_dir)
+    redis = stack.enter_context(server)
     cutter = stack.enter_context(Cutter(redis.port))
     through = cutter.through(redis.url)
     hosts: list[Soldout] = [
@@ -79,4 +89,16 @@ def _on_redis(folder: Path, stack: ExitStack) -> Site:
             ("web", through, {"web_processes": 2}),
         )
     ]
-    return Site(hosts, redis=redis, cutter=cutter)
+    return Site(hosts, redis=redis, cutter=cutter, small_disk=small_disk)
+
+
+def _mount_small(folder: Path) -> None:
+    folder.mkdir()
+    size = f"size={DISK_MB}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "soldout-chaos", folder], check=True)
+
+
+def _unmount(folder: Path) -> None:
+    """Give the disk back, and its mount point, which the server could not remove."""
+    subprocess.run(["umount", folder], check=True)
+    shutil.rmtree(folder.parent)
