@@ -28,6 +28,7 @@ MOMENT: Final = (0.0, 0.3)
 WHILE: Final = (0.1, 4.0)  # shorter and longer than any lease, heartbeat or wait here
 SHORT_WHILE: Final = (0.1, 2.0)
 COMMANDS_MAX: Final = 40  # until the one at which a wire is cut
+LEFT_BYTES: Final = 1 << 18  # on a disk that is filled: what Redis writes meanwhile, and soon more
 SMALL_BYTES: Final = 1_000_000  # of memory: less than a Redis with a ledger needs
 ROLES: Final = ("worker", "web", "gunicorn", "supervisor")
 
@@ -131,7 +132,8 @@ def _fill_disk(server: RedisServer, _: random.Random) -> Heal:
     filler = server.data_dir / "filler"
     with filler.open("wb") as file:
         room = os.statvfs(server.data_dir)
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
+        free = room.f_bavail * room.f_frsize - LEFT_BYTES
+        os.posix_fallocate(file.fileno(), 0, free)
 
     def heal() -> None:
         filler.unlink()
