@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import redis
 
-from tests.chaos.sites import Site
+from tests.chaos.sites import Site, SmallDisk
 from tests.faults.disk import Rules
 from tests.harness import Soldout, title_of
 from tests.servers.cutter import Cutter, Moment
@@ -55,8 +55,8 @@ def faults_of(site: Site) -> list[Fault]:
         found += _of_disk(site.disk)
     if site.redis is not None:
         found += _of_redis(site.redis)
-        if site.small_disk:
-            fill = partial(_fill_disk, site.redis)
+        if site.redis_disk is not None:
+            fill = partial(_fill_disk, site.redis_disk, site.redis)
             found.append(Fault("Redis' disk full", "redis", 3, SHORT_WHILE, fill))
     if site.cutter is not None:
         found += _of_wires(site.cutter)
@@ -127,16 +127,12 @@ def _of_wires(cutter: Cutter) -> list[Fault]:
     ]
 
 
-def _fill_disk(server: RedisServer, _: random.Random) -> Heal:
+def _fill_disk(disk: SmallDisk, server: RedisServer, _: random.Random) -> Heal:
     """Leave no room where Redis writes; with `appendfsync always` it ends itself then."""
-    filler = server.data_dir / "filler"
-    with filler.open("wb") as file:
-        room = os.statvfs(server.data_dir)
-        free = room.f_bavail * room.f_frsize - LEFT_BYTES
-        os.posix_fallocate(file.fileno(), 0, free)
+    disk.leave(LEFT_BYTES)
 
     def heal() -> None:
-        filler.unlink()
+        disk.give_back()
         if not server.running:
             server.start()
 

@@ -19,9 +19,39 @@ from tests.servers.redis_server import RedisServer
 
 Side: TypeAlias = Literal["embedded", "redis"]
 
-DISK_MB: Final = 4_000  # of Redis: more than it writes of two million orders
+DISK_BYTES: Final = 4 << 30  # of Redis: more than it writes of two million orders
 # Short, so that what nobody heard of is soon too late (see `judge.SETTLED_SECONDS`).
 SETTINGS: Final = {"deadline_seconds": 6, "wait_seconds": 2}
+
+
+class SmallDisk:
+    """A file system in memory, which has as much room as one likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def mount(self) -> None:
+        """Put it there."""
+        self._folder.mkdir()
+        self._mount(f"size={DISK_BYTES}")
+
+    def leave(self, count: int) -> None:
+        """Leave only so many bytes of room."""
+        room = os.statvfs(self._folder)
+        self._mount(f"remount,size={(room.f_blocks - room.f_bfree) * room.f_frsize + count}")
+
+    def give_back(self) -> None:
+        """Let there be room again."""
+        self._mount(f"remount,size={DISK_BYTES}")
+
+    def unmount(self) -> None:
+        """Take it away, and its place, which whoever used it could not remove."""
+        subprocess.run(["umount", self._folder], check=True)
+        shutil.rmtree(self._folder.parent)
+
+    def _mount(self, options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "soldout-chaos", str(self._folder)]
+        subprocess.run(command, check=True, process_group=0)  # Ctrl-C is not for it
 
 
 @dataclass
@@ -32,7 +62,7 @@ class Site:
     disk: Rules | None = None
     redis: RedisServer | None = None
     cutter: Cutter | None = None
-    small_disk: bool = False  # under Redis: one that can be filled
+    redis_disk: SmallDisk | None = None
     restarts: int = 0
 
     @property
@@ -74,10 +104,10 @@ def _embedded(folder: Path, stack: ExitStack) -> Site:
 def _on_redis(folder: Path, stack: ExitStack) -> Site:
     """A host of web processes and two of workers; one of these comes to Redis by itself."""
     server = RedisServer()
-    small_disk = os.geteuid() == 0  # nobody else may mount one
-    if small_disk:
-        stack.callback(_unmount, server.data_dir)
-        _mount_small(server.data_dir)
+    disk = SmallDisk(server.data_dir) if os.geteuid() == 0 else None  # nobody else may mount one
+    if disk is not None:
+        stack.callback(disk.unmount)
+        disk.mount()
     redis = stack.enter_context(server)
     cutter = stack.enter_context(Cutter(redis.port))
     through = cutter.through(redis.url)
@@ -89,16 +119,4 @@ def _on_redis(folder: Path, stack: ExitStack) -> Site:
             ("web", through, {"web_processes": 2}),
         )
     ]
-    return Site(hosts, redis=redis, cutter=cutter, small_disk=small_disk)
-
-
-def _mount_small(folder: Path) -> None:
-    folder.mkdir()
-    size = f"size={DISK_MB}m"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "soldout-chaos", folder], check=True)
-
-
-def _unmount(folder: Path) -> None:
-    """Give the disk back, and its mount point, which the server could not remove."""
-    subprocess.run(["umount", folder], check=True)
-    shutil.rmtree(folder.parent)
+    return Site(hosts, redis=redis, cutter=cutter, redis_disk=disk)
