@@ -83,7 +83,7 @@ class Run:
         """Sell, break, heal, judge."""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soldout-chaos-")))
-            site = stack.enter_context(open_site(self._side, folder))
+            site = stack.enter_context(open_site(self._side, folder, self._seed))
             try:
                 self._play(site, folder, stack)
             except StuckError as error:
@@ -92,6 +92,7 @@ class Run:
 
     def _play(self, site: Site, folder: Path, stack: ExitStack) -> None:
         outcome, bench = self._outcome, Bench(site.ports, ADMIN_KEY)
+        outcome.shards = site.shards
         judge = stack.enter_context(Helper("tests.chaos.judge", bench, self._hear_judge))
         self._judge = judge
         rounds = folder / "rounds"

@@ -27,6 +27,7 @@ class Outcome:
     """What came of one side of a run."""
 
     side: str
+    shards: int = 1
     seconds: float = 0.0  # of selling
     progress: Progress = field(default_factory=Progress)
     quiet_rate: float = 0.0  # sales a second before the first fault
@@ -75,6 +76,7 @@ def table(outcomes: list[Outcome]) -> str:
     def row(name: str, values: list[object]) -> None:
         rows.append((name, [f"{v:,}" if isinstance(v, int) else str(v) for v in values]))
 
+    row("shards", [outcome.shards for outcome in outcomes])
     for name in sorted({name for outcome in outcomes for name in outcome.struck}):
         row(name, [outcome.struck[name] for outcome in outcomes])
     row("faults", [outcome.struck.total() for outcome in outcomes])

@@ -59,6 +59,7 @@ class Site:
     """The hosts of a service, which all sell the same stock, and what lies under them."""
 
     hosts: list[Soldout]
+    shards: int = 1
     disk: Rules | None = None
     redis: RedisServer | None = None
     cutter: Cutter | None = None
@@ -84,10 +85,11 @@ class Site:
 
 
 @contextmanager
-def open_site(side: Side, folder: Path) -> Iterator[Site]:
+def open_site(side: Side, folder: Path, seed: int) -> Iterator[Site]:
     """Start a service for a `with` block; end all of it by process id, whatever happens there."""
+    shards = 1 + seed % 2
     with ExitStack() as stack:
-        site = _embedded(folder, stack) if side == "embedded" else _on_redis(folder, stack)
+        site = _embedded(folder, stack) if side == "embedded" else _on_redis(folder, shards, stack)
         for host in site.hosts:
             host.start()
         yield site
@@ -101,7 +103,7 @@ def _embedded(folder: Path, stack: ExitStack) -> Site:
     return Site([host], disk=disk)
 
 
-def _on_redis(folder: Path, stack: ExitStack) -> Site:
+def _on_redis(folder: Path, shards: int, stack: ExitStack) -> Site:
     """A host of web processes and two of workers; one of these comes to Redis by itself."""
     server = RedisServer()
     disk = SmallDisk(server.data_dir) if os.geteuid() == 0 else None  # nobody else may mount one
@@ -112,11 +114,11 @@ def _on_redis(folder: Path, stack: ExitStack) -> Site:
     cutter = stack.enter_context(Cutter(redis.port))
     through = cutter.through(redis.url)
     hosts: list[Soldout] = [
-        stack.enter_context(ended(Host(command, folder, url, **SETTINGS, **more)))
+        stack.enter_context(ended(Host(command, folder, url, shards=shards, **SETTINGS, **more)))
         for command, url, more in (
             ("workers", through, {"workers": 2}),
-            ("workers", redis.url, {"workers": 1}),
+            ("workers", redis.url, {"workers": shards}),
             ("web", through, {"web_processes": 2}),
         )
     ]
-    return Site(hosts, redis=redis, cutter=cutter, redis_disk=disk)
+    return Site(hosts, shards=shards, redis=redis, cutter=cutter, redis_disk=disk)
