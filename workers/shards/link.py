@@ -73,8 +73,6 @@ class Link:
 
     def learn(self, *scripts: Script) -> None:
         """Make scripts known to the server, once a connection: a restarted server knows none."""
-        if self._connection is None:
-            self._known.clear()
         unknown = [script for script in scripts if script.sha not in self._known]
         if unknown:
             self.ask(*[("SCRIPT", "LOAD", script.text) for script in unknown])
@@ -91,7 +89,8 @@ class Link:
                 self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection, and of what the server was known to know."""
+        self._known.clear()
         if self._connection is not None:
             with suppress(RedisError, OSError):
                 self._connection.disconnect()
