@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test test-long test-compose simulate model lint format loadtest bench lock clean
+.PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -38,6 +38,9 @@ model: $(VENV)/.dev  # all states of the protocol's model (docs/model); with Deb
 
 loadtest: $(VENV)/.dev
 	$(BIN)/python -m loadtest $(ARGS)
+
+chaos: $(VENV)/.dev  # breaks real processes and a real Redis under load: ARGS="--seconds 180 --seed 7 --side both"
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m loadtest.bench $(ARGS)

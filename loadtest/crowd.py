@@ -67,9 +67,10 @@ class Looker(Client):
 
     def look(self) -> None:
         """Note what `GET /remaining` shows."""
+        asked_at = time.monotonic()
         with self.client.get("/remaining", catch_response=True) as response:
             if not is_lost(response):
-                look = read_look(response.status_code, response.content, self.sale.event)
+                look = read_look(response.status_code, response.content, self.sale.event, asked_at)
                 record.looks.append(look)
                 count_as(response, "/remaining", look.fault)
 
@@ -192,6 +193,7 @@ class AsyncBuyer(Buyer):
         """Read the order as soon as it is settled."""
         for _ in range(LOOKS):
             gevent.sleep(PAUSE_SECONDS)
+            asked_at = time.monotonic()
             with self.client.get(f"/orders/{order_id}", catch_response=True) as response:
                 if is_lost(response):
                     continue
@@ -200,7 +202,9 @@ class AsyncBuyer(Buyer):
                 count_as(response, "/orders/{id}", "" if known else "unexpected answer")
                 if found:
                     order = msgspec.json.decode(response.content, type=Order)
-                    purchase.answers.append(Answer(status=200, order=order, replayed=True))
+                    read = Answer(status=200, order=order, replayed=True)
+                    read.asked_at, read.heard_at = asked_at, time.monotonic()
+                    purchase.answers.append(read)
                     return
 
 

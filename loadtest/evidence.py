@@ -11,6 +11,19 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from loadtest.history import operations as history
+from loadtest.history.operations import (
+    Ask,
+    Booked,
+    History,
+    Refused,
+    Said,
+    Sold,
+    SoldOut,
+    Stock,
+    quantities,
+)
+from loadtest.history.timeline import Timeline
 from loadtest.stories import Answer, Look, Order, Purchase, Record, Sale
 
 
@@ -61,8 +74,56 @@ class Evidence:
                 orders.setdefault(answer.order.id, answer.order)
         return orders
 
+    @cached_property
+    def timeline(self) -> Timeline:
+        """When everything was asked and heard, in the order of sale."""
+        return Timeline(history_of(self))
+
     @property
     def accounts(self) -> dict[str, list[Order]]:
         """What is sold by each account of it: the clients', and the books' where there are any."""
         told = {"told to buyers": list(self.told.values())}
         return told | ({"in the books": self.books.orders} if self.books else {})
+
+
+def history_of(evidence: Evidence) -> History:
+    """Return the same as a plain history: what was asked, when, and what was heard."""
+    books = evidence.books
+    looks = [look for look in [*evidence.record.looks, evidence.final] if not look.fault]
+    return History(
+        capacity={kind.id: kind.capacity for kind in evidence.sale.ticket_types},
+        asks=[_ask(purchase, answer) for purchase, answer in evidence.answers()],
+        looks=[_look(look) for look in looks],
+        ledger=[Booked(_sold(order), order.status == "cancelled") for order in books.orders]
+        if books
+        else [],
+    )
+
+
+def _ask(purchase: Purchase, answer: Answer) -> Ask:
+    return Ask(
+        purchase.key,
+        quantities(purchase.wanted),
+        answer.asked_at,
+        answer.heard_at,
+        _said(answer),
+        fresh=answer.status == 201 and not answer.replayed,
+    )
+
+
+def _said(answer: Answer) -> Said:
+    if answer.order:
+        return _sold(answer.order)
+    if answer.problem == "sold-out":
+        return SoldOut(answer.ticket_type, answer.remaining, answer.held)
+    return Refused(answer.problem) if answer.refused else None
+
+
+def _sold(order: Order) -> Sold:
+    numbers = tuple(ticket.number for ticket in order.tickets)
+    return Sold(order.id, quantities(order.quantities), numbers)
+
+
+def _look(look: Look) -> history.Look:
+    stock = (Stock(c.ticket_type, c.sold, c.held, c.remaining) for c in look.ticket_types)
+    return history.Look(look.asked_at, look.heard_at, tuple(stock))

@@ -12,9 +12,10 @@ from datetime import datetime
 from itertools import chain
 
 from loadtest.evidence import Books, Evidence
+from loadtest.findings import Finding
+from loadtest.history import checks
 from loadtest.stories import Count, Look, Order, Purchase, Sale
 
-Finding = tuple[int, list[str]]  # how much was checked, and what is wrong
 Check = Callable[[Evidence], Finding]
 BooksCheck = Callable[[Evidence, Books], Finding]
 
@@ -211,6 +212,12 @@ CHECKS: dict[str, Check] = {
     "nobody was refused a ticket that was left": nobody_was_refused_what_was_left,
 }
 
+
+def told_in_time(check: checks.Check) -> BooksCheck:
+    """Return a check of histories, which knows when everything was asked and heard, as one here."""
+    return lambda evidence, _: check(evidence.timeline)
+
+
 BOOKS_CHECKS: dict[str, BooksCheck] = {
     "every purchase has an outcome": every_purchase_has_an_outcome,
     "a purchase sent again is sold once": a_purchase_is_sold_once,
@@ -219,6 +226,7 @@ BOOKS_CHECKS: dict[str, BooksCheck] = {
     "an order reads as it was told": an_order_reads_as_it_was_told,
     "nothing is sold before the opening": nothing_is_sold_before_the_opening,
     "the audit is consistent and agrees": the_audit_agrees,
+    **{name: told_in_time(check) for name, check in checks.MOMENTS.items()},
 }
 
 

@@ -94,8 +94,9 @@ class Referee:
 
     def look(self, event: str) -> Look:
         """Return what `GET /remaining` says about an event."""
+        asked_at = time.monotonic()
         answer = self._send("GET", "/remaining")
-        return read_look(answer.status_code, answer.content, event)
+        return read_look(answer.status_code, answer.content, event, asked_at)
 
     def last_look(self, event: str) -> Look:
         """Return a look taken after this call, not one that `/remaining` kept from before."""

@@ -6,6 +6,8 @@ travels from locust's workers to its master and is judged there.
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -91,6 +93,11 @@ class Answer(Struct):
     pending_id: str = ""
     retry_after_seconds: float = 0.0
     fault: str = ""  # why the contract does not allow this answer
+    asked_at: float = -math.inf  # by the monotonic clock, which the processes of a host share
+    heard_at: float = math.inf
+    ticket_type: str = ""  # what was sold out, and what was left of it
+    remaining: int = 0
+    held: int = 0
 
     @property
     def refused(self) -> bool:
@@ -117,7 +124,7 @@ class Purchase(Struct):
 
     def ask(self, early: bool = False) -> Answer:
         """Note a request before it is sent: a client killed meanwhile leaves it unanswered."""
-        answer = Answer(early=early, after_sale=self.order is not None)
+        answer = Answer(early=early, after_sale=self.order is not None, asked_at=time.monotonic())
         self.answers.append(answer)
         return answer
 
@@ -152,6 +159,8 @@ class Look(Struct, frozen=True):
     ticket_types: tuple[Count, ...] = ()
     as_of: str = ""
     fault: str = ""
+    asked_at: float = -math.inf
+    heard_at: float = math.inf
 
 
 class Record(Struct):
@@ -173,6 +182,7 @@ class Record(Struct):
 
 def hear(answer: Answer, status: int, headers: Mapping[str, str], content: bytes) -> None:
     """Note what a `POST /buy` was answered, and name what in it breaks the contract."""
+    answer.heard_at = time.monotonic()
     answer.status = status
     answer.replayed = headers.get("Idempotent-Replayed") == "true"
     try:
@@ -184,6 +194,8 @@ def hear(answer: Answer, status: int, headers: Mapping[str, str], content: bytes
             answer.pending_id = str(body["id"])
         else:
             answer.problem = str(body["type"]).rpartition("/")[2]
+            answer.ticket_type = str(body.get("ticket_type", ""))
+            answer.remaining, answer.held = int(body.get("remaining", 0)), int(body.get("held", 0))
     except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
         answer.fault = f"{status} with a body we cannot read ({error}): {content[:200]!r}"
     else:
@@ -202,13 +214,15 @@ def _fault_of(answer: Answer) -> str:
             return f"unexpected answer {status} {problem}".strip()
 
 
-def read_look(status: int, content: bytes, event: str) -> Look:
-    """Read our event out of an answer of `GET /remaining`."""
+def read_look(status: int, content: bytes, event: str, asked_at: float = -math.inf) -> Look:
+    """Read our event out of an answer of `GET /remaining`, asked for at a monotonic moment."""
+    heard_at = time.monotonic()
     if status != 200:
         return Look(fault=f"GET /remaining answered {status}")
     try:
         page = msgspec.json.decode(content)
         entry = next(entry for entry in page["events"] if entry["event"] == event)
-        return msgspec.convert({**entry, "as_of": page["as_of"]}, Look)
+        moments = {"as_of": page["as_of"], "asked_at": asked_at, "heard_at": heard_at}
+        return msgspec.convert({**entry, **moments}, Look)
     except (ValueError, KeyError, TypeError, StopIteration, msgspec.ValidationError) as error:
         return Look(fault=f"GET /remaining does not show {event} ({error!r}): {content[:200]!r}")

@@ -24,6 +24,8 @@ from uuid import UUID
 
 import msgspec
 
+from loadtest.history.checks import breaches
+from tests.faults.histories import history_of
 from tests.harness import SEED, Soldout, note
 
 LINES = 64
@@ -36,6 +38,7 @@ PLENTY = 10_000_000  # tickets: no crowd here buys them all
 FEW = 500  # tickets: every crowd here buys them all
 
 _numbers = itertools.count()
+_connections = itertools.count(1)
 
 
 class Fate(Enum):
@@ -54,6 +57,7 @@ class Attempt:
 
     sent_at: float  # monotonic seconds
     seconds: float = 0.0
+    line: int = 0  # the connection it went by
     fate: Fate = Fate.ANSWERED
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)  # names in lower case
@@ -105,6 +109,7 @@ class Line:
     def __init__(self, port: int) -> None:
         self._port = port
         self._socket: socket.socket | None = None
+        self._connection = 0
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +129,7 @@ class Line:
         except OSError:
             attempt.fate = Fate.NOT_SENT
             return attempt
+        attempt.line = self._connection
         try:
             self._connected.sendall(request)
         except OSError:
@@ -158,6 +164,7 @@ class Line:
             self.close()  # the service hung up while nothing was asked: it announced that in time
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), SILENCE_SECONDS)
+            self._connection = next(_connections)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _read(self, attempt: Attempt) -> None:
@@ -335,6 +342,8 @@ def check_sold_exactly(service: Soldout, all_wishes: list[Wish]) -> None:
         wishes = [wish for wish in all_wishes if wish.event == event]
         orders = all_orders(service, event)
         check_orders_are_there(wishes, orders)
+        capacity = service.audit(event)["capacity"]
+        assert breaches(history_of(wishes, orders, capacity)) == {}
         sold = sum(wish.quantity for wish in wishes if wish.orders)
         audit = service.audit(event)
         assert (audit["sold"], audit["tickets"]) == (sold, sold), audit

@@ -6,6 +6,7 @@ service, ruled by files in a directory.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import apsw
 from workers.ledgers.sqlite_file import CHECKSUMS
 
 UNDERNEATH = "unix"
+BROKEN_DISK = Path(__file__).with_name("broken_disk")
 
 
 class Disk:
@@ -34,6 +36,37 @@ class Disk:
 
     def deleted(self, suffix: str) -> None:
         """Take note that a file is gone."""
+
+
+class Rules:
+    """What the disk of a service does from now on, if `put_under` its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+    def put_under(self, env: dict[str, str]) -> None:
+        """Have whatever starts with this environment find the disk under its databases."""
+        paths = [env.get("PYTHONPATH", ""), str(BROKEN_DISK), str(Path(__file__).parents[2])]
+        env["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        env["SOLDOUT_TEST_DISK"] = str(self.folder)
+
+    def start(self, rule: str) -> None:
+        """Let the disk be `full`, or `sync-fails`, or `sync-blocks`."""
+        (self.folder / rule).touch()
+
+    def end(self, rule: str) -> None:
+        """Let that be over."""
+        (self.folder / rule).unlink()
+
+    def end_all(self) -> None:
+        """Let the disk be a good one again."""
+        for rule in self.folder.iterdir():
+            rule.unlink()
+
+    def syncing(self) -> bool:
+        """Say whether a sync was begun that does not return."""
+        return (self.folder / "syncing").exists()
 
 
 def no_room() -> Exception:

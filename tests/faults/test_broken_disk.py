@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 
 from tests.faults.crowd import Crowd, check_sold_exactly, crowding, until
-from tests.harness import Soldout, serving, wait_until
+from tests.faults.disk import Rules
+from tests.harness import Soldout, ended, wait_until
 
-HERE = Path(__file__).parent
 WAIT_SECONDS = 1
-
-
-class Rules:
-    """What the service's disk does from now on."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-
-    def start(self, rule: str) -> None:
-        """Let the disk be `full`, or `sync-fails`, or `sync-blocks`."""
-        (self.folder / rule).touch()
-
-    def end(self, rule: str) -> None:
-        """Let that be over."""
-        (self.folder / rule).unlink()
-
-    def end_all(self) -> None:
-        """Let the disk be a good one again."""
-        for rule in self.folder.iterdir():
-            rule.unlink()
-
-    def syncing(self) -> bool:
-        """Say whether a sync was begun that does not return."""
-        return (self.folder / "syncing").exists()
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +24,10 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Rules:
 @pytest.fixture(scope="module")
 def soldout(tmp_path_factory: pytest.TempPathFactory, disk: Rules) -> Iterator[Soldout]:
     """A service on that disk."""
-    paths = [str(HERE / "broken_disk"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
-    settings = {"test_disk": disk.folder, "wait_seconds": WAIT_SECONDS}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
-        with serving(tmp_path_factory.mktemp("broken") / "data", **settings) as service:
-            yield service
+    data_dir = tmp_path_factory.mktemp("broken") / "data"
+    with ended(Soldout(data_dir, None, wait_seconds=WAIT_SECONDS)) as service:
+        disk.put_under(service.env)
+        yield service.start()
 
 
 @pytest.fixture

@@ -229,3 +229,16 @@ def test_a_pool_with_fewer_workers_than_shards_is_refused_in_one_line(
         "soldout: SOLDOUT_WORKERS=3: fewer than the ledger has shards, 4;"
         " each needs a worker in every pool"
     )
+
+
+# --- Redis restarts -------------------------------------------------------------------------------
+
+
+def test_every_shard_sells_again_when_redis_is_back(service: Service, raced: list[str]) -> None:
+    """A restarted Redis knows no script, whichever connection of a worker comes to it first."""
+    for name in raced:  # whatever connects, also where keys are claimed, has told its scripts
+        assert all(service.web.buy(name).status_code == 201 for _ in range(8))
+    service.redis.restart()
+    for name in raced:
+        wait_until(lambda: service.web.buy(name).status_code == 201, 10, service.serve.log)  # noqa: B023
+        assert all(service.web.buy(name).status_code == 201 for _ in range(8))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from loadtest.evidence import Audit, Books, Evidence
 from loadtest.stories import (
     Answer,
@@ -60,8 +62,15 @@ def replayed(order: Order) -> Answer:
 
 
 def refused(problem: str = "sold-out", after_sale: bool = False) -> Answer:
-    """A certain no."""
-    return Answer(status=409, problem=problem, after_sale=after_sale)
+    """A certain no; nothing was left of the standing tickets."""
+    kind = "standing" if problem == "sold-out" else ""
+    return Answer(status=409, problem=problem, after_sale=after_sale, ticket_type=kind)
+
+
+def at(asked_at: float, heard_at: float, answer: Answer) -> Answer:
+    """The same, asked and heard at these moments."""
+    answer.asked_at, answer.heard_at = asked_at, heard_at
+    return answer
 
 
 def purchase(buyer: str, wanted: dict[str, int], *answers: Answer) -> Purchase:
@@ -69,28 +78,40 @@ def purchase(buyer: str, wanted: dict[str, int], *answers: Answer) -> Purchase:
     return Purchase(f"key-{buyer}", {"event": "rush", "buyer": buyer}, wanted, list(answers))
 
 
-def look(standing_sold: int, vip_sold: int, as_of: str = "1970-01-01T00:17:00Z") -> Look:
-    """What `/remaining` shows when so many are sold."""
+def look(standing_sold: int, vip_sold: int, asked_at: float = -math.inf) -> Look:
+    """What `/remaining` shows when so many are sold; heard a tenth of a second later."""
     standing = Count("standing", 3, standing_sold, 0, 3 - standing_sold)
     vip = Count("vip", 1, vip_sold, 0, 1 - vip_sold)
     total = standing_sold + vip_sold
-    return Look(4, total, 0, 4 - total, (standing, vip), as_of)
+    as_of, heard_at = "1970-01-01T00:17:00Z", asked_at + 0.1
+    if heard_at == asked_at:
+        heard_at = math.inf
+    return Look(
+        *(4, total, 0, 4 - total, (standing, vip), as_of), asked_at=asked_at, heard_at=heard_at
+    )
 
 
 def good_run() -> Evidence:
     """Three buyers: one who insists, a group that finds out later, and one who comes too late."""
-    unheard, pending = Answer(), Answer(status=202, pending_id="order-2", retry_after_seconds=1)
+    unheard = Answer(asked_at=2.5)
+    pending = at(3, 4, Answer(status=202, pending_id="order-2", retry_after_seconds=1))
     return Evidence(
         sale=SALE,
         record=Record(
             purchases=[
-                purchase("ann", {"standing": 1}, sold(SINGLE), replayed(SINGLE)),
-                purchase("bob", {"standing": 2, "vip": 1}, unheard, pending, replayed(GROUP)),
-                purchase("eve", {"standing": 1}, refused("not-on-sale"), refused()),
+                purchase(
+                    "ann", {"standing": 1}, at(1, 2, sold(SINGLE)), at(3, 4, replayed(SINGLE))
+                ),
+                purchase(
+                    "bob", {"standing": 2, "vip": 1}, unheard, pending, at(5, 6, replayed(GROUP))
+                ),
+                purchase(
+                    "eve", {"standing": 1}, at(0, 1, refused("not-on-sale")), at(7, 8, refused())
+                ),
             ],
-            looks=[look(0, 0), look(1, 0), look(3, 1)],
+            looks=[look(0, 0, 0.5), look(1, 0, 2), look(3, 1, 6)],
         ),
-        final=look(3, 1),
+        final=look(3, 1, 9),
         books=Books(
             orders=[SINGLE, GROUP],
             by_id={"order-1": SINGLE},

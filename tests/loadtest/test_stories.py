@@ -6,6 +6,7 @@ import json
 
 import msgspec
 import pytest
+from msgspec.structs import replace as but
 
 from loadtest.stories import Answer, Count, Look, Purchase, Record, hear, read_look
 from tests.loadtest.samples import SINGLE, look, purchase, refused, sold
@@ -25,6 +26,15 @@ def heard(
     answer = Answer(early=early)
     hear(answer, status, headers or {}, content)
     return answer
+
+
+def test_a_refusal_is_heard_with_what_was_left_and_when() -> None:
+    left = {"type": "/problems/sold-out", "ticket_type": "vip", "remaining": 2, "held": 1}
+    purchase_of_ann = purchase("ann", {"vip": 3})
+    answer = purchase_of_ann.ask()
+    hear(answer, 409, {}, json.dumps(left).encode())
+    assert (answer.ticket_type, answer.remaining, answer.held) == ("vip", 2, 1)
+    assert 0 < answer.asked_at <= answer.heard_at < float("inf")
 
 
 @pytest.mark.parametrize(
@@ -109,8 +119,9 @@ def test_a_look_reads_our_event_among_others() -> None:
     counts = {"capacity": 3, "sold": 1, "held": 0, "remaining": 2}
     entry = {"event": "rush", **counts, "ticket_types": [{"ticket_type": "standing", **counts}]}
     page = {"as_of": "2026-11-23T09:00:00.000Z", "events": [{"event": "gala"}, entry]}
-    seen = read_look(200, json.dumps(page).encode(), "rush")
-    assert seen == Look(3, 1, 0, 2, (Count("standing", 3, 1, 0, 2),), "2026-11-23T09:00:00.000Z")
+    seen = read_look(200, json.dumps(page).encode(), "rush", asked_at=5.0)
+    shown = Look(3, 1, 0, 2, (Count("standing", 3, 1, 0, 2),), "2026-11-23T09:00:00.000Z")
+    assert seen == but(shown, asked_at=5.0, heard_at=seen.heard_at)
 
 
 @pytest.mark.parametrize(
