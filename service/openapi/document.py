@@ -23,8 +23,8 @@ Sells scarce tickets under a flash crowd: never oversells, never loses a confirm
 twice for one purchase.
 
 All bodies are JSON in UTF-8. Times are RFC 3339 in UTC with milliseconds, money is an integer
-amount in minor units (cents) and an ISO 4217 code. `capacity = sold + held + remaining`, for every
-ticket type, at every moment.
+amount in minor units (cents) and an ISO 4217 code. An integer has no fraction and no exponent:
+`2.0` is refused. `capacity = sold + held + remaining`, for every ticket type, at every moment.
 
 Every error is a problem document (RFC 9457); its `type` is the address of a page that explains it.
 A lost connection, a 202 and a 503 mean *unknown*, never *no*: the same request under the same

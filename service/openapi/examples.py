@@ -26,7 +26,7 @@ from workers import domain
 from workers.audit import Audit
 
 SOLD_AT_MS: Final = 1_795_424_400_123  # 2026-11-23T09:00:00.123Z
-PREMIERE_MS: Final = 4_100_000_400_000  # so far away that the premiere stays scheduled
+PREMIERE_MS: Final = 4_102_430_400_000  # 2099-12-31T20:00:00Z: it stays scheduled
 ORDER_ID: Final = "01936b5e-77c8-8f3a-a3c0-1f4e5d6c7b8a"
 KEY: Final = "b3f1c2de-9a40-4c6e-8f57-2d1e0a9c7b64"
 BUYER: Final = "ann@example.com"

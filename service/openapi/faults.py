@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from werkzeug.exceptions import MethodNotAllowed, RequestEntityTooLarge
 
 from service import wire
+from service.openapi.examples import PREMIERE_MS
 from service.openapi.words import Header
 from service.problems import KINDS, Problem, document
 from service.views import Count, Moment
@@ -80,26 +82,28 @@ _SAID: Final[dict[str, tuple[Problem, str]]] = {
         "/orders/01936b5e-77c8-8f3a-a3c0-1f4e5d6c7b8a",
     ),
     "method-not-allowed": (
-        Problem("method-not-allowed", "The method is not allowed for the requested URL."),
+        Problem("method-not-allowed", MethodNotAllowed.description),
         "/buy",
     ),
     "request-timeout": (
         Problem("request-timeout", f"No whole body within {wire.BODY_SECONDS:g} s."),
         "/buy",
     ),
-    "sold-out": (wire.to_problem(domain.SoldOut("vip", 1, 0)), "/buy"),
-    "not-on-sale": (wire.to_problem(domain.NotOnSale("scheduled", 1_795_424_400_000)), "/buy"),
+    "sold-out": (wire.to_problem(domain.SoldOut("vip", 2, 0)), "/buy"),
+    "not-on-sale": (wire.to_problem(domain.NotOnSale("scheduled", PREMIERE_MS)), "/buy"),
     "capacity-committed": (
         wire.to_problem(domain.CapacityCommitted("general", 2, 7)),
         "/events/recital",
     ),
-    "too-large": (Problem("too-large", "The body is larger than 64 KiB."), "/buy"),
+    "too-large": (Problem("too-large", RequestEntityTooLarge.description), "/buy"),
     "address-too-long": (
-        Problem("address-too-long", "This is not a request: Request Line is too large"),
+        Problem(
+            "address-too-long", "This is not a request: Request Line is too large (5021 > 4094)"
+        ),
         "",
     ),
     "headers-too-large": (
-        Problem("headers-too-large", "This is not a request: Error parsing headers"),
+        Problem("headers-too-large", "This is not a request: limit request headers fields size"),
         "",
     ),
     "unsupported-media-type": (

@@ -46,6 +46,7 @@ from service.views import (
     OrderView,
     Pending,
 )
+from workers.domain import MAX_TICKETS_PER_ORDER
 
 TAGS: Final = {
     "buying": "For buyers. The idempotency key names the purchase: whoever repeats it, in doubt of "
@@ -77,7 +78,7 @@ BUYING: Final = (
                 ),
                 Shape(
                     "BuySeveralTypes",
-                    "Tickets of several types, none of them named twice.",
+                    f"Tickets of several types, none named twice, {MAX_TICKETS_PER_ORDER} in all at most.",
                     ("event", "items"),
                     ("quantity", "ticket_type"),
                 ),
