@@ -135,8 +135,8 @@ def _between(least: int | None, most: int | None) -> list[Markup]:
         case None, None:
             return []
         case _, None:
-            return [escape(f"at least {least}")]
+            return [escape(f"at least {least:,}")]
         case None, _:
-            return [escape(f"at most {most}")]
+            return [escape(f"at most {most:,}")]
         case _:
-            return [escape(f"{least} to {most}")]
+            return [escape(f"{least:,} to {most:,}")]

@@ -78,7 +78,7 @@ BUYING: Final = (
                 ),
                 Shape(
                     "BuySeveralTypes",
-                    f"Tickets of several types, none named twice, {MAX_TICKETS_PER_ORDER} in all at most.",
+                    f"Tickets of several types, none named twice; {MAX_TICKETS_PER_ORDER} in all.",
                     ("event", "items"),
                     ("quantity", "ticket_type"),
                 ),

@@ -51,7 +51,7 @@ def whole(value: Any) -> Any:
 
 
 def fit_to_buy(body: dict[str, Any]) -> dict[str, Any]:
-    """Two of three ask for what is on sale; no type is named twice, nor too much asked for in all."""
+    """Two of three ask for what is on sale; no type is named twice, and all are not too many."""
     known = next(_count) % 3 > 0
     if "items" in body:
         items = [
