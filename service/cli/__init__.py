@@ -28,7 +28,9 @@ def main() -> None:
       soldout buy gala --quantity 2
       soldout remaining gala
 
-    Bash completes its words after: eval "$(_SOLDOUT_COMPLETE=bash_source soldout)"
+    \b
+    Completion in bash:
+      eval "$(_SOLDOUT_COMPLETE=bash_source soldout)"
 
     Exit status: 0 done, 1 refused or not reached, 2 misuse.
     """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.client import EventStock, TicketType
 
 DEFAULT_CURRENCY = "EUR"
+WATCHING_PATIENCE_SECONDS = 60.0  # who watches sits through a restart
 
 
 @click.group("event")
@@ -145,7 +146,7 @@ def remaining(asking: Asking, event: str | None) -> None:
 
 @click.command()
 @click.argument("event", required=False)
-@asks()
+@asks(WATCHING_PATIENCE_SECONDS)
 def watch(asking: Asking, event: str | None) -> None:
     """Show how many tickets of EVENT, or of every event, are left, as they are sold.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import signal
 import subprocess
@@ -65,6 +67,19 @@ def test_every_command_helps(nowhere: Type, command: str) -> None:
     assert helped.status == 0
     assert helped.out.startswith(f"Usage: soldout {command}".rstrip())
     assert helped == nowhere(*command.split(), "-h")
+
+
+def test_bash_completes_as_help_says(nowhere: Type) -> None:
+    (line,) = re.findall(r"eval .*", nowhere("--help").out)
+    words = "COMP_WORDS=(soldout order l) COMP_CWORD=2; _soldout_completion soldout"
+    done = subprocess.run(
+        ["bash", "-c", f'{line}; {words}; echo "${{COMPREPLY[@]}}"'],
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["list"], done.stderr
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {"order", "event"}])
