@@ -16,7 +16,7 @@ from service.desk import Desk
 from service.keys import is_order_id, order_id, read_key
 from service.order_pages import read_page, write_csv
 from service.problems import Problem
-from service.views import to_rfc3339, view_event, view_order
+from service.views import Orders, Workers, view_event, view_order, view_worker
 from workers.audit import audit
 from workers.domain import (
     Cancelled,
@@ -131,7 +131,7 @@ def blueprint(
         if more:
             following = f"/events/{event_id}/orders?after={orders[-1].entry}&limit={limit}"
             headers.append(("Link", f'<{following}>; rel="next"'))
-        return answer({"orders": [view_order(o) for o in orders]}, 200, *headers)
+        return answer(Orders([view_order(order) for order in orders]), 200, *headers)
 
     @routes.get("/events/<event_id>/audit")
     def audit_event(event_id: str) -> Answer:
@@ -142,20 +142,8 @@ def blueprint(
 
     @routes.get("/workers")
     def list_workers() -> Answer:
-        workers = [
-            {
-                "worker": pulse.worker,
-                "host": host,
-                "pid": pulse.pid,
-                "since": to_rfc3339(pulse.started_ms),
-                "last_heartbeat": to_rfc3339(pulse.beat_ms),
-                "phase": pulse.phase.name.lower(),
-                "batches": pulse.batches,
-                "purchases": pulse.purchases,
-            }
-            for host, pulse in ((known.host, known.pulse) for known in workers_known())
-        ]
-        return answer({"workers": workers}, 200, NOT_STORED)
+        workers = [view_worker(known) for known in workers_known()]
+        return answer(Workers(workers), 200, NOT_STORED)
 
     return routes
 

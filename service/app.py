@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from service import admin, events, health, live, problems, purchases, wire
+from service import admin, events, health, live, openapi, problems, purchases, wire
 from service.desk import Desk
 from service.lean import LeanFlask
 from service.stores import open_store
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(purchases.blueprint(desk, reader))
     app.register_blueprint(events.blueprint(reader))
     app.register_blueprint(live.blueprint(live.Board(reader, carrier)))
+    app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
 

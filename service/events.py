@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from service.answers import Answer, answer
 from service.problems import Problem
-from service.views import view_event
+from service.views import Events, view_event
 from workers.ledgers import LedgerReader
 
 
@@ -16,7 +16,7 @@ def blueprint(reader: LedgerReader) -> Blueprint:
 
     @routes.get("/events")
     def index() -> Answer:
-        return answer({"events": [view_event(event) for event in reader.events()]})
+        return answer(Events([view_event(event) for event in reader.events()]))
 
     @routes.get("/events/<event_id>")
     def show(event_id: str) -> Answer:

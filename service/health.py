@@ -10,6 +10,7 @@ from gevent.lock import Semaphore
 from service.answers import Answer, answer
 from service.desk import Desk
 from service.problems import Problem
+from service.views import Health
 from workers.domain import Outcome, Probed, Unsettled
 from workers.errors import Overloaded, Unavailable
 from workers.hearts import clock_ms
@@ -62,12 +63,12 @@ def blueprint(readiness: Readiness) -> Blueprint:
 
     @routes.get("/healthz")
     def healthz() -> Answer:
-        return answer({"status": "alive"})
+        return answer(Health("alive"))
 
     @routes.get("/readyz")
     def readyz() -> Answer:
         if reasons := readiness.reasons():
             raise Problem("unavailable", "; ".join(reasons), reasons=reasons)
-        return answer({"status": "ready"})
+        return answer(Health("ready"))
 
     return routes

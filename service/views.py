@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import functools
 import time
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from workers import domain
-from workers.domain import Event, Order
-from workers.hearts import wall_ms
+from workers.domain import Event, Order, Status
+from workers.hearts import HostPulse, wall_ms
+
+# What a plain type does not say of itself, for /openapi.json; encoding does not look at it.
+OrderId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Money(Struct):
-    """An amount in minor units and an ISO 4217 code."""
+    """An amount in minor units and an ISO 4217 code; `XXX` is no currency: it was free."""
 
-    amount: int
+    amount: Count
     currency: str
 
 
@@ -35,60 +41,105 @@ class ItemView(Struct):
 
 
 class OrderView(Struct):
-    """An order as the contract shows it."""
+    """A purchase that was sold; `status` tells whether it was cancelled since."""
 
-    id: str
+    id: OrderId
     event: str
-    status: str
+    status: Literal["sold", "cancelled"]
     buyer: str | None
     items: list[ItemView]
     tickets: list[Ticket]
     total: Money
-    sold_at: str
+    sold_at: Moment
+
+
+class Orders(Struct):
+    """A page of an event's orders, in the order of sale."""
+
+    orders: list[OrderView]
+
+
+class Pending(Struct):
+    """A purchase that is not settled yet; after `expires_at` it can no longer be sold."""
+
+    id: OrderId
+    status: Literal["pending"]
+    expires_at: Moment
 
 
 class Stock(Struct):
-    """The stock of one ticket type."""
+    """The stock of one ticket type: capacity = sold + held + remaining."""
 
     ticket_type: str
-    capacity: int
-    sold: int
-    held: int
-    remaining: int
+    capacity: Count
+    sold: Count
+    held: Count
+    remaining: Count
 
 
-class EventStock(Struct, omit_defaults=True):
+class EventStock(Struct):
     """The stock of one event; `as_of` is given where it stands alone."""
 
     event: str
-    status: str
-    capacity: int
-    sold: int
-    held: int
-    remaining: int
+    status: Status
+    capacity: Count
+    sold: Count
+    held: Count
+    remaining: Count
     ticket_types: list[Stock]
-    as_of: str | None = None
+    as_of: Moment | UnsetType = UNSET
 
 
 class TicketTypeView(Struct):
     """A ticket type as a buyer sees it."""
 
     id: str
-    capacity: int
+    capacity: Count
     price: Money
 
 
 class EventView(Struct):
-    """What is on sale."""
+    """What is on sale; a limit or a time that is null is none."""
 
     id: str
     name: str
-    status: str
-    opens_at: str | None
-    closes_at: str | None
+    status: Status
+    opens_at: Moment | None
+    closes_at: Moment | None
     max_per_order: int | None
     max_per_buyer: int | None
     ticket_types: list[TicketTypeView]
+
+
+class Events(Struct):
+    """All that is on sale."""
+
+    events: list[EventView]
+
+
+class Worker(Struct):
+    """A process of the pool, and what it has settled since it started."""
+
+    worker: int
+    host: str
+    pid: int
+    since: Moment
+    last_heartbeat: Moment
+    phase: str
+    batches: Count
+    purchases: Count
+
+
+class Workers(Struct):
+    """Every worker known."""
+
+    workers: list[Worker]
+
+
+class Health(Struct):
+    """`alive` of a process, `ready` of a service that can sell."""
+
+    status: Literal["alive", "ready"]
 
 
 def to_rfc3339(ms: int) -> str:
@@ -151,4 +202,19 @@ def view_event(event: Event) -> EventView:
             TicketTypeView(t.id, t.capacity, Money(t.amount, t.currency))
             for t in event.ticket_types
         ],
+    )
+
+
+def view_worker(known: HostPulse) -> Worker:
+    """Return a worker as `/workers` shows it."""
+    pulse = known.pulse
+    return Worker(
+        worker=pulse.worker,
+        host=known.host,
+        pid=pulse.pid,
+        since=to_rfc3339(pulse.started_ms),
+        last_heartbeat=to_rfc3339(pulse.beat_ms),
+        phase=pulse.phase.name.lower(),
+        batches=pulse.batches,
+        purchases=pulse.purchases,
     )

@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from service.answers import NOT_STORED, Answer, answer
 from service.keys import quote_key
 from service.problems import RETRY_AFTER_SECONDS, Problem
-from service.views import to_rfc3339, view_order
+from service.views import Pending, to_rfc3339, view_order
 from workers import domain
 
 BODY_MAX_BYTES = 64 * 1024
@@ -226,9 +226,8 @@ def answer_sold(sold: domain.Sold) -> Answer:
 
 def answer_pending(order_id: str, expires_at_ms: int, key: str) -> Answer:
     """Return 202: handed over, not settled yet. The key lets a client without one ask again."""
-    body = {"id": order_id, "status": "pending", "expires_at": to_rfc3339(expires_at_ms)}
     return answer(
-        body,
+        Pending(order_id, "pending", to_rfc3339(expires_at_ms)),
         202,
         ("Location", f"/orders/{order_id}"),
         ("Retry-After", str(RETRY_AFTER_SECONDS)),

@@ -11,7 +11,7 @@ are imported by the functions that ask: `serve` must not wait for them.
 
 import click
 
-from service.cli.events import audit, event_group, remaining
+from service.cli.events import audit, event_group, remaining, watch
 from service.cli.orders import buy, order_group
 from service.cli.serving import demo, serve, web, workers
 
@@ -28,9 +28,13 @@ def main() -> None:
       soldout buy gala --quantity 2
       soldout remaining gala
 
+    \b
+    Completion in bash:
+      eval "$(_SOLDOUT_COMPLETE=bash_source soldout)"
+
     Exit status: 0 done, 1 refused or not reached, 2 misuse.
     """
 
 
-for command in (serve, web, workers, demo, buy, order_group, remaining, event_group, audit):
+for command in (serve, web, workers, demo, buy, order_group, remaining, watch, event_group, audit):
     main.add_command(command)

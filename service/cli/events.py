@@ -1,19 +1,22 @@
-"""`soldout event …`, `remaining` and `audit`."""
+"""`soldout event …`, `remaining`, `watch` and `audit`."""
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from service.cli.asking import Asking, asks
 from service.cli.options import read_each, read_moment
-from service.cli.words import audit_lines, event_line, stock_lines
+from service.cli.words import audit_lines, event_line, stock_line, stock_lines
 
 if TYPE_CHECKING:
-    from service.client import TicketType
+    from service.client import EventStock, TicketType
 
 DEFAULT_CURRENCY = "EUR"
+WATCHING_PATIENCE_SECONDS = 60.0  # who watches sits through a restart
 
 
 @click.group("event")
@@ -139,6 +142,32 @@ def remaining(asking: Asking, event: str | None) -> None:
     else:
         stock = asking.client.remaining(event)
         asking.show(stock, stock_lines([stock]))
+
+
+@click.command()
+@click.argument("event", required=False)
+@asks(WATCHING_PATIENCE_SECONDS)
+def watch(asking: Asking, event: str | None) -> None:
+    """Show how many tickets of EVENT, or of every event, are left, as they are sold.
+
+    On a terminal the table stays in its place; elsewhere, and with --json, each change is a line.
+    Ctrl-C ends it.
+
+    \b
+    Examples:
+      soldout watch
+      soldout watch gala --json
+    """
+    on_terminal = sys.stdout.isatty() and not asking.as_json
+    known: dict[str, EventStock] = {}
+    with suppress(KeyboardInterrupt):
+        for stock in asking.client.stream_remaining(event):
+            known[stock.event] = stock
+            if on_terminal:
+                click.clear()
+                click.echo("\n".join(stock_lines(list(known.values()))))
+            else:
+                asking.show(stock, [stock_line(stock)])
 
 
 @click.command()

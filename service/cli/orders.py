@@ -1,4 +1,4 @@
-"""`soldout buy`, `order show` and `order cancel`."""
+"""`soldout buy`, and `order show`, `list`, `find` and `cancel`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from service.cli.asking import Asking, asks
 from service.cli.options import read_each
-from service.cli.words import order_lines
+from service.cli.words import order_lines, orders_lines
 from service.uuid7 import mint_key
 
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
@@ -83,7 +83,7 @@ def _how_to_ask_again(url: str, event: str, wish: Mapping[str, Any]) -> str:
 
 @click.group("order")
 def order_group() -> None:
-    """Show an order, or take it back."""
+    """Show orders, find them, or take them back."""
 
 
 @order_group.command("show")
@@ -97,6 +97,45 @@ def order_show(asking: Asking, order_id: str) -> None:
       soldout order show 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
     """
     order = asking.client.order(order_id)
+    asking.show(order, order_lines(order))
+
+
+@order_group.command("list")
+@click.argument("event")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line a ticket.")
+@asks(admin=True)
+def order_list(asking: Asking, event: str, as_csv: bool) -> None:
+    """Print EVENT's orders in the order of sale.
+
+    \b
+    Examples:
+      soldout order list gala
+      soldout order list gala --csv
+    """
+    if as_csv and asking.as_json:
+        raise click.UsageError("--csv goes without --json")
+    if as_csv:
+        for piece in asking.client.orders_csv(event):
+            click.echo(piece, nl=False)
+        return
+    orders = list(asking.client.orders(event))
+    asking.show({"orders": orders}, orders_lines(orders) if orders else ["no orders yet"])
+
+
+@order_group.command("find")
+@click.argument("key")
+@asks(admin=True)
+def order_find(asking: Asking, key: str) -> None:
+    """Print the order that was bought under KEY.
+
+    \b
+    Example:
+      soldout order find my-first-purchase
+    """
+    try:
+        order = asking.client.find_order(key)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     asking.show(order, order_lines(order))
 
 

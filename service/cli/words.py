@@ -25,6 +25,15 @@ def order_lines(order: http.Order) -> Iterator[str]:
     yield from _table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
 
 
+def orders_lines(orders: Sequence[http.Order]) -> Iterator[str]:
+    """Tell of orders: a table with a row for each."""
+    rows = [("ORDER", "STATUS", "SOLD AT", "TICKETS", "TOTAL", "BUYER")]
+    for o in orders:
+        total = _price(o.total) if o.total and o.total.currency != NO_CURRENCY else "free"
+        rows.append((o.id, o.status, _time(o.sold_at), str(len(o.tickets)), total, o.buyer or ""))
+    return _table(rows)
+
+
 def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
     """Tell of stock: a table with a row for each event and, of several, each ticket type."""
     rows: list[tuple[str, ...]] = [("EVENT", "STATUS", "REMAINING", "HELD", "SOLD", "CAPACITY")]
@@ -34,6 +43,12 @@ def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
             counts = map(str, (t.remaining, t.held, t.sold, t.capacity))
             rows.append((f"  {t.ticket_type}", "", *counts))
     return _table(rows)
+
+
+def stock_line(e: http.EventStock) -> str:
+    """Tell of an event's stock at one moment."""
+    when = f"{_time(e.as_of)} " if e.as_of else ""
+    return f"{when}{e.event}: {e.status}, {e.remaining} remaining, {e.held} held, {e.sold} sold"
 
 
 def event_line(event: http.Event) -> str:

@@ -28,7 +28,7 @@ Whatever `buy` raises carries the purchase's `key`: who tries again with it can 
 
 The way of a wish: `client.py` takes it, `calls.py` writes it as a request, `transport.py` sends
 that as often as `patience.py` allows, `answers.py` judges what comes back: one of `results.py`, or
-of `errors.py`.
+of `errors.py`. `stream.py` reads what never ends.
 """
 
 from service.client.calls import EventMembers

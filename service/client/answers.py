@@ -17,6 +17,7 @@ from service.client.errors import (
     UnexpectedAnswer,
     detail,
 )
+from service.client.results import EventStock
 
 _GATEWAY_STATUSES = {502, 503, 504}  # a proxy's words for "the service behind me does not answer"
 
@@ -29,6 +30,16 @@ def read(answer: requests.Response, kind: type[T]) -> T:
         return msgspec.json.decode(answer.content, type=kind)
     except msgspec.DecodeError as error:
         raise unexpected(answer, f"is not what was asked for, {error}") from error
+
+
+def read_stock(data: bytes) -> EventStock:
+    """Return what a stream's message says. Raises `UnexpectedAnswer`."""
+    try:
+        return msgspec.json.decode(data, type=EventStock)
+    except msgspec.DecodeError as error:
+        raise UnexpectedAnswer(
+            f"the stream says something else than stock: {error}", 200
+        ) from error
 
 
 def failure(answer: requests.Response) -> ClientError:

@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from service.client.results import Item, TicketType
 
+STREAM_SILENCE_SECONDS = 20  # beyond the usual; a stream's heart beats every 15 s at least
+
 
 class Call(Struct, frozen=True):
     """One request, ready to be sent as often as it takes."""
@@ -68,6 +70,22 @@ def purchase_call(body: bytes, key: str, wait_seconds: int | None) -> Call:
     if wait_seconds is not None:
         headers["Prefer"] = f"wait={wait_seconds}" if wait_seconds else "respond-async"  # RFC 7240
     return Call("POST", "/buy", body, headers, wait_seconds=wait_seconds or 0)
+
+
+def stream_call(event: str | None, last_id: str) -> Call:
+    """Ask to be told every change of the stock, from what was seen last."""
+    return Call(
+        "GET",
+        "/remaining/stream",
+        headers={
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",
+            **({"Last-Event-ID": last_id} if last_id else {}),
+        },
+        params={} if event is None else {"event": event},
+        stream=True,
+        wait_seconds=STREAM_SILENCE_SECONDS,
+    )
 
 
 def event_body(members: EventMembers) -> bytes:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Self, TypeVar, Unpack, overload
 
-from service.client.answers import read, retry_after_seconds
+from service.client.answers import read, read_stock, retry_after_seconds
 from service.client.calls import (
     Call,
     EventMembers,
@@ -16,6 +16,7 @@ from service.client.calls import (
     purchase_call,
     quoted,
     segment,
+    stream_call,
 )
 from service.client.errors import ClientError, NotSettled, Unavailable, UnexpectedAnswer, Unsettled
 from service.client.patience import Clock, Patience
@@ -32,6 +33,7 @@ from service.client.results import (
     Worker,
     Workers,
 )
+from service.client.stream import Messages
 from service.client.transport import Transport
 from service.uuid7 import mint_key
 
@@ -159,6 +161,29 @@ class Client:
         if event is None:
             return self._get(Call("GET", "/remaining"), Remaining)
         return self._get(Call("GET", f"/remaining/{segment(event)}"), EventStock)
+
+    def stream_remaining(self, event: str | None = None) -> Iterator[EventStock]:
+        """Yield the stock of each event, or of one, as it is and whenever it changes; never ends.
+
+        A stream that is cut is taken up again from where it was. Raises `UnknownEvent`, and
+        `Unavailable` when nothing was heard for as long as patience lasts.
+        """
+        last_id = ""
+        patience = self._patience()
+        while True:
+            messages = Messages()
+            cut = Unavailable("the stream ended")
+            try:
+                for piece in self._transport.listen(stream_call(event, last_id), patience):
+                    patience = self._patience()  # somebody is there
+                    for message in messages.feed(piece):
+                        if message.event == "remaining":
+                            yield read_stock(message.data)
+                        last_id = message.id or last_id
+            except Unavailable as fault:
+                cut = fault
+            if not patience.pause(cut.retry_after_seconds):
+                raise cut
 
     def events(self) -> tuple[Event, ...]:
         """Return what is on sale."""

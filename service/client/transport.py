@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from service.client.answers import failure, unexpected
 from service.client.calls import Call
@@ -16,6 +16,7 @@ from service.client.patience import Patience
 
 CONNECT_TIMEOUT_SECONDS = 3.0  # long enough for one lost SYN, which is sent again after 1 s
 CSV_CHUNK_BYTES = 64 * 1024
+STREAM_CHUNK_BYTES = 64 * 1024  # at most; less as soon as there is any
 
 _LOST = (
     requests.ConnectionError,
@@ -72,6 +73,17 @@ class Transport:
                 yield from answer.iter_content(CSV_CHUNK_BYTES)
             except _LOST as error:
                 raise Unavailable(f"the export was cut: {_root_cause(error)}") from error
+
+    def listen(self, call: Call, patience: Patience) -> Iterator[bytes]:
+        """Yield what `call` is answered as it arrives. Raises `Unavailable` when it is cut."""
+        with self.ask(call, patience) as answer:
+            if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                raise unexpected(answer, "is no stream")
+            try:
+                while piece := answer.raw.read1(STREAM_CHUNK_BYTES):
+                    yield piece
+            except (*_LOST, HTTPError, OSError) as error:
+                raise Unavailable(f"the stream was cut: {_root_cause(error)}") from error
 
     def own_path(self, answer: requests.Response, link: str) -> str:
         """Return what follows the base address in `link`: the key goes to no other server."""

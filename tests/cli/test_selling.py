@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 
@@ -53,6 +55,43 @@ def test_a_cancelled_orders_tickets_are_back(cli: Type, event: str) -> None:
     assert cli("order", "cancel", bought["id"]).out.startswith("cancelled: order ")
     assert cli("order", "show", bought["id"], "--json").json["status"] == "cancelled"
     assert cli("remaining", event, "--json").json["sold"] == 0
+
+
+def test_orders_are_listed_in_the_order_of_sale(cli: Type, event: str) -> None:
+    assert cli("order", "list", event).out == "no orders yet\n"
+    assert cli("order", "list", event, "--json").json == {"orders": []}
+    ann = cli("buy", event, "-q", "2", "--ticket-type", "vip", "--buyer", "ann", "--json").json
+    bob = cli("buy", event, "--ticket-type", "standing", "--json").json
+    cli("order", "cancel", bob["id"])
+    head, *rows = [line.split() for line in cli("order", "list", event).out.splitlines()]
+    assert head == ["ORDER", "STATUS", "SOLD", "AT", "TICKETS", "TOTAL", "BUYER"]
+    assert [row[:2] + row[3:] for row in rows] == [
+        [ann["id"], "sold", "2", "198.00", "EUR", "ann"],
+        [bob["id"], "cancelled", "1", "25.00", "EUR"],
+    ]
+    listed = cli("order", "list", event, "--json").json["orders"]
+    assert listed == [ann, bob | {"status": "cancelled"}]
+
+
+def test_orders_come_as_csv_a_line_a_ticket(cli: Type, event: str) -> None:
+    order = cli("buy", event, "--item", "standing:2", "--item", "vip:1", "--json").json
+    typed = cli("order", "list", event, "--csv")
+    assert typed.status == 0
+    head, *lines = csv.reader(io.StringIO(typed.out, newline=""))
+    assert head[0] == "id"
+    assert [line[5:] for line in lines] == [
+        [str(ticket["number"]), ticket["code"]] for ticket in order["tickets"]
+    ]
+    assert cli("order", "list", event, "--csv", "--json").status == 2
+    assert cli("order", "list", "nowhere", "--csv").status == 1
+
+
+def test_an_order_is_found_by_its_key(cli: Type, event: str) -> None:
+    key = mint_key()
+    order = cli("buy", event, "--ticket-type", "vip", "--key", key, "--json").json
+    assert cli("order", "find", key, "--json").json == order
+    assert cli("order", "find", key).out.startswith(f"sold: order {order['id']}")
+    assert cli("order", "find", mint_key()).status == 1
 
 
 def test_remaining_is_a_table_with_each_ticket_type(cli: Type, event: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import signal
 import subprocess
@@ -25,8 +27,11 @@ COMMANDS = [
     "workers",
     "buy",
     "remaining",
+    "watch",
     "order",
     "order show",
+    "order list",
+    "order find",
     "order cancel",
     "event",
     "event put",
@@ -64,6 +69,19 @@ def test_every_command_helps(nowhere: Type, command: str) -> None:
     assert helped == nowhere(*command.split(), "-h")
 
 
+def test_bash_completes_as_help_says(nowhere: Type) -> None:
+    (line,) = re.findall(r"eval .*", nowhere("--help").out)
+    words = "COMP_WORDS=(soldout order l) COMP_CWORD=2; _soldout_completion soldout"
+    done = subprocess.run(
+        ["bash", "-c", f'{line}; {words}; echo "${{COMPREPLY[@]}}"'],
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["list"], done.stderr
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {"order", "event"}])
 def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
     """Each example is parsed as it stands, and carried out no further."""
@@ -97,6 +115,7 @@ def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
         ("buy gala --key short", "16 to 255 visible ASCII"),
         ("buy gala --patience -1", "x>=0"),
         ("order show", "Missing argument 'ID'"),
+        ("order list", "Missing argument 'EVENT'"),
         ("remaining --url localhost:8000", "correct --url or SOLDOUT_URL"),
     ],
 )

@@ -1,0 +1,42 @@
+"""OpenAPI 3.1 of this service: `GET /openapi.json` for programs, `GET /docs` for people.
+
+`operations.py` and `administration.py` list the routes, `faults.py` the problems; they point to the
+structs that read requests and write answers. `document.py` composes them, `docs_page.py` shows the
+result.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+from flask import Blueprint
+
+from service.answers import Answer, answer, page
+from service.openapi.docs_page import Page, write_page
+from service.openapi.document import build_document
+
+
+def blueprint() -> Blueprint:
+    """Return the routes of whoever wants to know how to talk with this service."""
+    routes = Blueprint("openapi", __name__)
+
+    @functools.cache  # neither changes while this process lives
+    def encoded() -> bytes:
+        return msgspec.json.encode(build_document())
+
+    @functools.cache
+    def written() -> Page:
+        return write_page(build_document())
+
+    @routes.get("/openapi.json")
+    def document() -> Answer:
+        return answer(encoded())
+
+    @routes.get("/docs")
+    def docs() -> Answer:
+        response = page(written().html)
+        response.headers["Content-Security-Policy"] = written().policy
+        return response
+
+    return routes
