@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 from contextlib import closing
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Sale:
             data=body if body is None or isinstance(body, bytes) else json.dumps(body),
             headers=({} if body is None else JSON) | sent,
             timeout=30,
+            stream=True,
         )
         operation = self.documented.named(method, path)
         self.documented.check(operation, answer)
@@ -79,15 +81,16 @@ def sale(soldout: Soldout, documented: Documented) -> Sale:
     assert sale.ask("POST", "/buy", examples.BUY_SEVERAL, Idempotency_Key=examples.KEY).headers[
         "Idempotent-Replayed"
     ]
-    for path in (f"/orders/{order['id']}", "/remaining", "/remaining/gala", "/events"):
-        sale.ask("GET", path)
-    for path in ("/events/gala", "/healthz", "/readyz", "/openapi.json", "/docs", "/problems/"):
+    for path in (f"/orders/{order['id']}", "/remaining/gala", "/events/gala", "/problems/rain"):
         sale.ask("GET", path)
     sale.ask("GET", "/problems/sold-out")
+    for operation in documented.operations.values():
+        needs = [p for p in operation.get("parameters", []) if p["required"]]
+        if operation["method"] == "get" and not needs:
+            sale.ask("GET", operation["path"], admin=key)
     for path in (f"/orders?key={examples.KEY}", "/events/gala/orders", "/events/gala/audit"):
         sale.ask("GET", path, admin=key)
     sale.ask("GET", "/events/gala/orders", admin=key, Accept="text/csv")
-    sale.ask("GET", "/workers", admin=key)
 
     premiere = {"capacity": 10, "opens_at": to_rfc3339(examples.PREMIERE_MS)}
     sale.ask("PUT", "/events/premiere", premiere, key)
@@ -102,7 +105,6 @@ def sale(soldout: Soldout, documented: Documented) -> Sale:
     sale.ask("POST", "/buy", b"{}", Content_Type="text/plain")
     sale.ask("POST", "/buy", b" " * 65_537)
     sale.ask("GET", f"/orders/{examples.ORDER_ID}")
-    sale.ask("GET", "/problems/rain")
     sale.ask("GET", "/workers")
     sale.ask("GET", "/workers", admin="a key of another service")
     sale.ask("GET", "/events?" + "x" * 5_000)  # with GET and HTTP/1.1, 5021
@@ -183,9 +185,11 @@ def test_a_body_that_never_comes_is_told_as_its_example_tells_it(
     head = "POST /buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     with closing(socket.create_connection(("127.0.0.1", soldout.port), 20)) as line:
         line.sendall(f"{head}Content-Length: 9\r\n\r\n{{".encode())
-        answer = line.recv(65_536).decode()
-    assert answer.startswith("HTTP/1.1 408")
-    check_problem(documented, "request-timeout", json.loads(answer.partition("\r\n\r\n")[2]))
+        answer = HTTPResponse(line)
+        answer.begin()
+        said = json.loads(answer.read())
+    assert answer.status == 408
+    check_problem(documented, "request-timeout", said)
 
 
 def test_a_fault_of_the_service_is_told_as_its_example_tells_it(documented: Documented) -> None:
