@@ -134,7 +134,7 @@ def test_past_its_deadline_a_purchase_is_never_sold_and_keeps_no_place_in_the_qu
 def test_a_sold_purchase_is_never_told_that_nothing_was_sold(
     service: Soldout, stadium: str
 ) -> None:
-    """It is asked for again while the worker hangs, and its frame is not sent before its deadline."""
+    """It is asked for again while the worker hangs, and not sent before its deadline."""
     key = uuid.uuid4().hex
     sold = service.buy(stadium, 1, key)
     assert sold.status_code == 201
