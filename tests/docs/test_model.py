@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.model.checks import PLANTED, SOUND
+
 MODEL = Path(__file__).parents[2] / "docs" / "model"
 
 
@@ -24,3 +26,10 @@ def test_a_counterexample_is_made_and_read_as_the_page_says(tmp_path: Path) -> N
     assert "assertion violated (token[me]==fence)" in done.stdout
     assert "(Nature:1)" in done.stdout
     assert "(Worker:1)" in done.stdout
+
+
+def test_the_page_names_every_size_and_every_planted_bug() -> None:
+    page = (MODEL / "README.md").read_text()
+    named = [f"| {sound.name} | `{' '.join(sound.defines)}` |" for sound in SOUND]
+    named += [f"| {planted.name} |" for planted in PLANTED]
+    assert [name for name in named if name not in page] == []
