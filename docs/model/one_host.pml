@@ -36,9 +36,11 @@ bool cut[LANES];    /* its web process died: nobody reads the reply */
 #if WEBS > 1
 #define EACH_WEB(what) what(0); what(1)
 #define SENT_TO(me) (sent[LANE(0, me)] || sent[LANE(1, me)])
+#define HAS_FRAMES(me) (SENT_TO(me) || taken[LANE(0, me)] || taken[LANE(1, me)])
 #else
 #define EACH_WEB(what) what(0)
 #define SENT_TO(me) (sent[LANE(0, me)] != 0)
+#define HAS_FRAMES(me) (SENT_TO(me) || taken[LANE(0, me)])
 #endif
 
 /* UnixInbox.take and take_waiting: whole frames, whatever is there */
@@ -294,9 +296,9 @@ end:
 proctype Nature() {
 end:
   do
-  :: d_step { faults > 0 && !killed[0] && (phase[0] != IDLE || taken[LANE(0, 0)]) -> faults--; die(0) }
+  :: d_step { faults > 0 && !killed[0] && (phase[0] != IDLE || HAS_FRAMES(0)) -> faults--; die(0) }
 #if WORKERS > 1
-  :: d_step { faults > 0 && !killed[1] && (phase[1] != IDLE || taken[LANE(0, 1)]) -> faults--; die(1) }
+  :: d_step { faults > 0 && !killed[1] && (phase[1] != IDLE || HAS_FRAMES(1)) -> faults--; die(1) }
 #endif
 #ifdef DEADLINES
   :: d_step { late[0] < posted[0] -> late[0]++; old = writer != NOBODY }
