@@ -119,6 +119,7 @@ class Run:
         finally:
             outcome.seconds = time.monotonic() - began
             outcome.struck, outcome.restarts = nemesis.struck, site.restarts
+            outcome.bugs = site.bugs()
             gap = outcome.progress
             outcome.gap = nemesis.during(gap.gap_ended_at - gap.gap_seconds, gap.gap_ended_at)
 
