@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.history.checks import CHECKS, MOMENTS
-from tests.chaos.crowd import Progress
 from tests.chaos.judge import AUDIT, Judged
+from tests.chaos.rounds import Progress
 
 WRONGS: Final = {
     "lost": ["nothing that was told is missing"],
