@@ -19,11 +19,11 @@ from typing import Final
 
 import msgspec
 
-from tests.chaos.crowd import Orders, Progress, Told
 from tests.chaos.helper import Helper
 from tests.chaos.judge import Bench, Judged
 from tests.chaos.nemesis import Nemesis, StuckError
 from tests.chaos.report import Outcome, table
+from tests.chaos.rounds import Brief, Progress, Told
 from tests.chaos.sites import Side, Site, open_site
 from tests.harness import ADMIN_KEY
 
@@ -97,8 +97,8 @@ class Run:
         self._judge = judge
         rounds = folder / "rounds"
         rounds.mkdir()
-        orders = Orders(self._seed, site.ports, ADMIN_KEY, str(rounds))
-        crowd = stack.enter_context(Helper("tests.chaos.crowd", orders, self._hear_crowd))
+        brief = Brief(self._seed, site.ports, ADMIN_KEY, str(rounds))
+        crowd = stack.enter_context(Helper("tests.chaos.crowd", brief, self._hear_crowd))
 
         def look() -> None:
             site.tend()
@@ -119,6 +119,7 @@ class Run:
         finally:
             outcome.seconds = time.monotonic() - began
             outcome.struck, outcome.restarts = nemesis.struck, site.restarts
+            outcome.bugs = site.bugs()
             gap = outcome.progress
             outcome.gap = nemesis.during(gap.gap_ended_at - gap.gap_seconds, gap.gap_ended_at)
 

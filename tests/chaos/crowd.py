@@ -1,6 +1,6 @@
 """The crowd of `make chaos`, a process of its own: it buys without pause and notes what it hears.
 
-    python -m tests.chaos.crowd '<Orders as JSON>'
+    python -m tests.chaos.crowd '<Brief as JSON>'
 
 Out, a line of JSON each: a round that is over (a file with the histories of its events, ledgers
 missing), and several times a second how far it is. A round has an event with more tickets than it
@@ -36,47 +36,13 @@ from loadtest.history.operations import (
 )
 from tests.chaos.line import Heard, Line
 from tests.chaos.orders import TICKET_TYPE, read_order
+from tests.chaos.rounds import Brief, Event, Progress, Round, Told
 
-PLENTY, FEW = 10_000_000, 150  # tickets: of an event that no crowd buys out, of one that any does
-ASKS_MAX: Final = 60_000  # of a round: bounds what is kept in memory
 PAUSE_SECONDS: Final = 0.05, 0.3  # before a purchase is repeated
 LOOK, TWICE, HANG_UP, CANCEL, FEW_WANTED = 0.01, 0.004, 0.004, 0.002, 0.06  # shares
 TELL_SECONDS: Final = 0.2
 STRANGE_MAX: Final = 20
 LAST_SECONDS: Final = 60.0  # for the last purchases to be settled
-
-
-class Orders(Struct):
-    """What the crowd is told to do."""
-
-    seed: int
-    ports: list[int]
-    admin_key: str
-    folder: str  # where the rounds are left
-    lines: int = 48
-    round_seconds: float = 15.0
-
-
-class Progress(Struct):
-    """How far the crowd is; times are seconds of the monotonic clock."""
-
-    requests: int = 0
-    confirmed: int = 0  # purchases
-    refused: int = 0  # purchases
-    unknown: int = 0  # requests: no answer, 202, 503
-    strange: list[str] = []  # answers that the contract does not allow, a few of them
-    last_sale_at: float = 0.0
-    gap_seconds: float = 0.0  # longest time without a sale so far, and when it ended
-    gap_ended_at: float = 0.0
-
-
-class Told(Struct, omit_defaults=True):
-    """One line of what the crowd prints."""
-
-    progress: Progress
-    round: str = ""
-    unsettled: int = 0  # of that round's purchases
-    done: bool = False
 
 
 class _Problem(Struct):
@@ -92,33 +58,6 @@ class _Counts(Struct):
     remaining: int
 
 
-class Event:
-    """One event of a round: what is kept of it, and who may give tickets back."""
-
-    def __init__(self, name: str, capacity: int) -> None:
-        self.name = name
-        self.history = History({TICKET_TYPE: capacity})
-        self.sold: list[str] = []  # orders of which some are given back
-
-
-class Round:
-    """Two events, and how many still want to know something of them."""
-
-    def __init__(self, name: str, gives_back: bool) -> None:
-        self.name = name
-        self.gives_back = gives_back  # in every second round only: without, the checks are exact
-        self.events = Event(f"stadium-{name}", PLENTY), Event(f"club-{name}", FEW)
-        self.open = 0
-        self.unsettled = 0
-        self.ends_at = 0.0
-
-    @property
-    def over(self) -> bool:
-        """Whether it is time for the next one."""
-        asks = len(self.events[0].history.asks)
-        return time.monotonic() > self.ends_at or asks > ASKS_MAX
-
-
 _read_problem = msgspec.json.Decoder(_Problem).decode
 _read_counts = msgspec.json.Decoder(_Counts).decode
 _encode = msgspec.json.encode
@@ -127,10 +66,10 @@ _encode = msgspec.json.encode
 class Crowd:
     """All buyers, and the round they are in."""
 
-    def __init__(self, orders: Orders) -> None:
-        self.orders = orders
+    def __init__(self, brief: Brief) -> None:
+        self.brief = brief
         self.progress = Progress()
-        self.chance = random.Random(orders.seed)
+        self.chance = random.Random(brief.seed)
         self.stopping = asyncio.Event()
         self.serial = 0
         self.current = Round("none", gives_back=False)
@@ -141,7 +80,7 @@ class Crowd:
         teller = asyncio.create_task(self._tell_regularly())
         opener = Line()
         self.current = await self._opened(opener, 1)
-        buyers = [asyncio.create_task(self._buy_on(n)) for n in range(self.orders.lines)]
+        buyers = [asyncio.create_task(self._buy_on(n)) for n in range(self.brief.lines)]
         number = 1
         while not self.stopping.is_set():
             with suppress(TimeoutError):
@@ -164,7 +103,7 @@ class Crowd:
     # --- rounds ---
 
     async def _opened(self, line: Line, number: int) -> Round:
-        found = Round(f"{self.orders.seed}-{number}", gives_back=number % 2 == 0)
+        found = Round(f"{self.brief.seed}-{number}", gives_back=number % 2 == 0)
         for event in found.events:
             body = _encode({"capacity": event.history.capacity[TICKET_TYPE]})
             request = self._request("PUT", f"/events/{event.name}", body)
@@ -172,14 +111,14 @@ class Crowd:
                 if heard is not None and heard.status != 503:
                     raise AssertionError(f"the event does not open: {heard}")
                 await asyncio.sleep(0.1)
-        found.ends_at = time.monotonic() + self.orders.round_seconds
+        found.ends_at = time.monotonic() + self.brief.round_seconds
         return found
 
     async def _leave(self, ended: Round) -> None:
         """Write a round down as soon as nobody asks for anything of it any more."""
         while ended.open:
             await asyncio.sleep(0.05)
-        path = Path(self.orders.folder, f"{ended.name}.msgpack")
+        path = Path(self.brief.folder, f"{ended.name}.msgpack")
         named = {event.name: event.history for event in ended.events}
         path.write_bytes(msgspec.msgpack.encode(named))
         for event in ended.events:
@@ -189,7 +128,7 @@ class Crowd:
     # --- buyers ---
 
     async def _buy_on(self, number: int) -> None:
-        chance = random.Random(f"{self.orders.seed} {number}")
+        chance = random.Random(f"{self.brief.seed} {number}")
         line = Line()
         while not self.stopping.is_set():
             here = self.current
@@ -303,19 +242,19 @@ class Crowd:
     # --- small things ---
 
     def _port(self) -> int:
-        return self.chance.choice(self.orders.ports)
+        return self.chance.choice(self.brief.ports)
 
     def _key(self) -> str:
         """Return a UUIDv7 in form, so that the ledger's index grows at its end."""
         self.serial += 1
         ms = time.time_ns() // 1_000_000
-        seed = self.orders.seed & 0xFFF
+        seed = self.brief.seed & 0xFFF
         return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{seed:03x}-8000-{self.serial:012x}"
 
     def _request(self, method: str, path: str, body: bytes | None = None, key: str = "") -> bytes:
         more = b"Idempotency-Key: %b\r\n" % key.encode() if key else b""
         if not key and method != "GET":
-            more = b"Authorization: Bearer %b\r\n" % self.orders.admin_key.encode()
+            more = b"Authorization: Bearer %b\r\n" % self.brief.admin_key.encode()
         if body is not None:
             more += b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
         head = b"%b %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
@@ -339,9 +278,9 @@ class Crowd:
         sys.stdout.buffer.flush()
 
 
-async def main(orders: Orders) -> None:
+async def main(brief: Brief) -> None:
     """Run a crowd, which listens to its stdin."""
-    crowd = Crowd(orders)
+    crowd = Crowd(brief)
     loop = asyncio.get_running_loop()
     listener = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(listener), sys.stdin)
@@ -361,4 +300,4 @@ async def main(orders: Orders) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it will say when to end
-    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=Orders)))
+    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=Brief)))

@@ -18,13 +18,13 @@ from tests.servers import launch
 
 
 class Helper:
-    """`python -m module '<orders>'`, ended with a `with` block, and with the thread that made it.
+    """`python -m module '<brief>'`, ended with a `with` block, and with the thread that made it.
 
     Each line that it prints is given to `hear`, in a thread of its own.
     """
 
-    def __init__(self, module: str, orders: Struct, hear: Callable[[bytes], None]) -> None:
-        given = msgspec.json.encode(orders).decode()
+    def __init__(self, module: str, brief: Struct, hear: Callable[[bytes], None]) -> None:
+        given = msgspec.json.encode(brief).decode()
         bootstrap = [sys.executable, "-P", launch.__file__, str(os.getpid())]
         self._process = subprocess.Popen(
             [*bootstrap, sys.executable, "-m", module, given],

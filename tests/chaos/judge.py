@@ -25,7 +25,8 @@ from loadtest.history.checks import check
 from loadtest.history.operations import Booked, History, Sold
 from tests.chaos.orders import read_page
 
-SETTLED_SECONDS: Final = 11.0  # after the end of a round: deadline (6), commit (3), and some
+# After the end of a round: who was stopped (4) with a request unread; deadline (6), commit (3).
+SETTLED_SECONDS: Final = 15.0
 PATIENCE_SECONDS: Final = 120.0
 PAUSE_SECONDS: Final = 0.2
 EXAMPLES: Final = 3

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.history.checks import CHECKS, MOMENTS
-from tests.chaos.crowd import Progress
 from tests.chaos.judge import AUDIT, Judged
+from tests.chaos.rounds import Progress
 
 WRONGS: Final = {
     "lost": ["nothing that was told is missing"],
@@ -40,6 +40,7 @@ class Outcome:
     examples: list[str] = field(default_factory=list)
     unsettled: int = 0  # purchases whose buyers never knew
     gap: str = ""  # what went wrong in the longest time without a sale
+    bugs: list[str] = field(default_factory=list)  # that the service itself tells of
     broke_off: str = ""  # why the run did not come to its end
 
     def take(self, judged: Judged) -> None:
@@ -61,6 +62,7 @@ class Outcome:
         found = [f"{self.count(wrong)} {wrong}" for wrong in WRONGS if self.count(wrong)]
         found += [f"nothing checked: {name}" for name in (*CHECKS, AUDIT) if not self.checked[name]]
         found += [f"an answer that is not allowed: {text}" for text in self.progress.strange]
+        found += [f"the service says: {line}" for line in self.bugs]
         found += [self.broke_off] if self.broke_off else []
         if not self.broke_off and self.orders < self.progress.confirmed:
             found.append(

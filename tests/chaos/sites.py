@@ -20,6 +20,7 @@ from tests.servers.redis_server import RedisServer
 Side: TypeAlias = Literal["embedded", "redis"]
 
 DISK_BYTES: Final = 4 << 30  # of Redis: more than it writes of two million orders
+BUG_WORDS: Final = ("Traceback", "that is a bug", "would break the ledger", "given up")
 # Short, so that what nobody heard of is soon too late (see `judge.SETTLED_SECONDS`).
 SETTINGS: Final = {"deadline_seconds": 6, "wait_seconds": 2}
 
@@ -78,6 +79,11 @@ class Site:
             if host.process.poll() is not None:
                 host.launch()
                 self.restarts += 1
+
+    def bugs(self) -> list[str]:
+        """Return what the hosts have printed that no fault here explains."""
+        lines = (line for host in self.hosts for line in host.log().splitlines())
+        return [line for line in lines if any(words in line for words in BUG_WORDS)]
 
     def log(self) -> str:
         """Return the end of what each host has printed."""
