@@ -317,8 +317,9 @@ class Simulation:
     def end(self) -> None:
         """Kill whatever still lives."""
         self.kill_chance = self.stop_chance = 0.0
-        for task in [task for _, _, task, _, _ in self._timers if task is not None] + self._ready:
-            self.kill(task.process)
+        tasks = [task for _, _, task, _, _ in self._timers if task is not None] + self._ready
+        for process in sorted({task.process for task in tasks}, key=lambda process: process.pid):
+            self.kill(process)
         while self._doomed:
             self._unwind(self._doomed.pop())
 
