@@ -39,7 +39,9 @@ def main() -> int:
         for change in BROKEN_LOCK if asked.lock_lets_two_in else ():
             change(stack)
         if asked.planted:
-            return table(runner, asked.first, asked.count or 300, until_found=asked.until_found)
+            return table(
+                runner, ledgers, asked.first, asked.count or 300, until_found=asked.until_found
+            )
         if asked.seed is not None:
             verdicts = [
                 runner.run(ledger, asked.seed, None if asked.quiet else print) for ledger in ledgers

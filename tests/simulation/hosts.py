@@ -6,6 +6,7 @@ gunicorn, which starts a web process again that died, is a few lines here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from signal import SIGTERM
 from typing import Any
 
 from service.desk import Desk
@@ -21,15 +22,30 @@ def start_pool(host: Host, make_site: Callable[[], Site]) -> Process:
     """Start a host's supervisor; `host.pool` is its pool once there is one."""
     host.up = True
     host.pool = None
+    generation = host.generation
 
     def supervise() -> None:
         site = make_site()
         host.pool = Pool(host.settings, site)
         Supervisor(host.settings, site, host.pool, None).run()
+        sim().note("the pool has drained")
+        sim().later(0.05, start_again)
 
-    process = sim().process(f"{host.name}/supervisor", host, immortal=True)
+    def start_again() -> None:
+        if host.generation == generation:
+            start_pool(host, make_site)
+
+    host.supervisor = process = sim().process(f"{host.name}/supervisor", host, immortal=True)
     sim().spawn(process, supervise)
     return process
+
+
+def drain(host: Host) -> None:
+    """Send SIGTERM to a host's supervisor, as for an upgrade; it is started again when it left."""
+    supervisor = host.supervisor
+    if host.up and supervisor is not None and SIGTERM in supervisor.handlers:
+        sim().note(f"{host.name} drains")
+        supervisor.handlers.pop(SIGTERM)(SIGTERM, None)
 
 
 def start_web(host: Host, shop: Shop) -> None:

@@ -7,12 +7,13 @@ the inbox, `Couriers`, `Server`, `Memory`, `RedisReader`, and every Lua script.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from tests.simulation.hosts import kill_host, start_pool, start_web
+from tests.simulation.hosts import drain, kill_host, start_pool, start_web
 from tests.simulation.redis_wire import Engine, Redis
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
@@ -61,9 +62,10 @@ class ManyHostsWorld:
 
     # --- what happens ---
 
-    def draw_faults(self, seconds: float, drawn: Any) -> None:
+    def draw_faults(self, seconds: float, drawn: Any, puts_again: Callable[[], None]) -> None:
         """Draw what this run has to go through."""
         rng = sim().rng
+        self.redis.when_empty = puts_again
         self.redis.cut_chance = drawn(0.002, 0.02)
         self.redis.slow_chance = drawn(0.01, 0.1)
         for _ in range(rng.choice((0, 0, 1, 2))):
@@ -75,6 +77,10 @@ class ManyHostsWorld:
             sim().later(rng.random() * seconds, partial(self.redis.crash, down))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
+        if rng.random() < 0.2:
+            sim().later(rng.random() * seconds, partial(drain, rng.choice(self.pools)))
+        if rng.random() < 0.15:
+            sim().later(rng.random() * seconds, partial(self.redis.come_back_empty, seconds / 4))
 
     def end_faults(self) -> None:
         """Let everything be well from now on."""

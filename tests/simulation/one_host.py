@@ -14,7 +14,7 @@ from typing import Any, Final
 import apsw
 
 from tests.simulation import disk, sockets
-from tests.simulation.hosts import kill_host, start_pool, start_web
+from tests.simulation.hosts import drain, kill_host, start_pool, start_web
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
 from tests.simulation.watch import WatchedLedger
@@ -65,7 +65,7 @@ class OneHostWorld:
 
     # --- what happens to it ---
 
-    def draw_faults(self, seconds: float, drawn: Any) -> None:
+    def draw_faults(self, seconds: float, drawn: Any, _puts_again: Any) -> None:
         """Draw what this run has to go through."""
         rng = sim().rng
         self.network.cut_chance = drawn(0.001, 0.01, 0.1)
@@ -82,6 +82,8 @@ class OneHostWorld:
             sim().later(rng.random() * seconds, partial(self.die, power=power))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
+        if rng.random() < 0.2:
+            sim().later(rng.random() * seconds, partial(drain, self.host))
 
     def end_faults(self) -> None:
         """Let everything be well from now on."""

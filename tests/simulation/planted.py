@@ -13,7 +13,7 @@ from workers import locks, one_host, rules, worker
 from workers.handoffs import redis_stream
 from workers.ledgers import redis as redis_ledger
 from workers.ledgers import sqlite, touched
-from workers.shards import link, turn
+from workers.shards import link, memory, turn
 
 ANSWERS_FIRST: Final = source(
     worker.Worker,
@@ -200,6 +200,18 @@ PLANTS: Final = [
         "gives the answers to the wrong frames",
         "model",
         [source(turn.Turn, "bodies", "return found", "return found[::-1]")],
+    ),
+    Plant(
+        "takes an empty Redis for a new one",
+        "model",
+        [
+            source(
+                memory.Memory,
+                "check_ledger",
+                "if self.ledger_id:\n            what",
+                "if False:\n            what",
+            )
+        ],
     ),
     Plant(
         "remembers what a server knew that is gone",

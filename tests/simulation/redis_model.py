@@ -7,6 +7,7 @@ and checked by it: on the same seeds both must give the same trace (`test_simula
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from hashlib import sha1
 from typing import Any
 
@@ -47,6 +48,12 @@ class RedisModel:
         self._newest_ms = 0
         self._taken_off = self._answered = 0  # frames
         self._filled: set[bytes] = set()  # keys where something came that others may wait for
+
+    def save(self) -> object:
+        return deepcopy((self._data, self._expiry))
+
+    def load(self, saved: Any) -> None:
+        self._data, self._expiry = deepcopy(saved)
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()

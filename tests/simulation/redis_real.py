@@ -91,6 +91,15 @@ class RealRedis:
         self._ask(("FLUSHALL",))
         self._newest_ms = 0
 
+    def save(self) -> object:
+        [keys] = self._ask(("KEYS", "*"))
+        return {key: self._ask(("DUMP", key))[0] for key in keys}
+
+    def load(self, saved: Any) -> None:
+        self._ask(("FLUSHALL",))
+        for key, value in saved.items():
+            self._ask(("RESTORE", key, 0, value))
+
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
     ) -> tuple[Any, list[Any]]:

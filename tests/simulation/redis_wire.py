@@ -32,6 +32,12 @@ class Engine(Protocol):
     def begin(self) -> None:
         """Be empty."""
 
+    def save(self) -> object:
+        """Return all it holds."""
+
+    def load(self, saved: object) -> None:
+        """Hold what was saved, and nothing else."""
+
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
     ) -> tuple[Any, list[Any]]:
@@ -52,6 +58,7 @@ class Redis:
         self.slow_chance = 0.0
         self.connections: list[Connection] = []
         self.executed = 0
+        self.when_empty: Callable[[], None] = lambda: None
         self._scripts: set[str] = set()
         engine.begin()
 
@@ -89,6 +96,23 @@ class Redis:
             if seen:
                 sim().at(sim().now_us, connection.go_on)
         return reply
+
+    def come_back_empty(self, for_seconds: float) -> None:
+        """Die and come back without its data, which an operator puts in its place later."""
+        if not self.up:
+            return
+        saved = self.engine.save()
+        self.crash(0.01)
+        self.engine.begin()
+
+        def put_back() -> None:
+            sim().note("the data is put in its place")
+            self.crash(0.01)
+            self.engine.load(saved)
+
+        sim().note("Redis has lost its data")
+        self.when_empty()
+        sim().later(for_seconds, put_back)
 
     def crash(self, for_seconds: float) -> None:
         """Die and come back. What was executed is on its disk; what was not is gone."""

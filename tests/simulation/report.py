@@ -47,12 +47,12 @@ class Report:
         )
 
 
-def table(runner: Runner, first: int, count: int, *, until_found: bool) -> int:
+def table(runner: Runner, ledgers: list[str], first: int, count: int, *, until_found: bool) -> int:
     """Print in how many seeds each planted bug is found; 1 if one is not found at all."""
     print("| bug | ledger | found in | of seeds | the first | as |")
     print("|---|---|---|---|---|---|")
     missed = 0
-    for plant in PLANTS:
+    for plant in [plant for plant in PLANTS if plant.ledger in ledgers]:
         found: list[Verdict] = []
         tried = 0
         with planted(plant):

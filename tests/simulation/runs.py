@@ -213,6 +213,10 @@ class Sale:
                     sim().sleep(rng.random() * 0.3)
                     shop.switch("gala", "open")
 
+    def _put_again(self) -> None:
+        """Be somebody who finds a Redis empty, and knows nothing of what was there."""
+        sim().spawn(self.people, self.shop.put, "gala", 20)
+
     def _sell_one_more(self) -> None:
         """The service works: a new event can be sold."""
         wish = Wish("key-of-the-last-one", "encore", [Item(None, 1)], None)
@@ -245,7 +249,7 @@ class Sale:
         wire.lost_chance = drawn(0.05, 0.3)
         wire.doubled_chance = drawn(0.1, 0.5)
         wire.slow_chance = drawn(0.05, 0.3)
-        world.draw_faults(seconds, drawn)
+        world.draw_faults(seconds, drawn, self._put_again)
 
     def _end_faults(self) -> None:
         sim().note("calm")

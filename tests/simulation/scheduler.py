@@ -41,6 +41,7 @@ class Host:
     processes: list[Process] = field(default_factory=list)  # that were ever started
     settings: Any = None
     pool: Any = None
+    supervisor: Process | None = None
     generation: int = 0  # grows when all its processes die
     web_processes: int = 0  # that were ever started
 
@@ -95,6 +96,7 @@ class Simulation:
         self._timers: list[tuple[int, int, Task | None, int, Callable[[], None] | None]] = []
         self._numbers = 0
         self._doomed: list[Process] = []
+        self._processes: list[Process] = []
         self._main = getcurrent()
         self._pids = 100
 
@@ -131,6 +133,7 @@ class Simulation:
         self._pids += 1
         process = Process(name, host, self._pids, immortal=immortal)
         host.processes.append(process)
+        self._processes.append(process)
         return process
 
     def spawn(self, process: Process, function: Callable[..., Any], *args: Any) -> Task:
@@ -317,8 +320,8 @@ class Simulation:
     def end(self) -> None:
         """Kill whatever still lives."""
         self.kill_chance = self.stop_chance = 0.0
-        for task in [task for _, _, task, _, _ in self._timers if task is not None] + self._ready:
-            self.kill(task.process)
+        for process in self._processes:
+            self.kill(process)
         while self._doomed:
             self._unwind(self._doomed.pop())
 

@@ -210,9 +210,9 @@ class Fork:
             sim().kill(self.process, -15)
 
     def join(self, timeout: float | None = None) -> None:
-        limit_us = sim().now_us + int((timeout or 1e6) * 1e6)
+        limit_us = sim().now_us + int((1e6 if timeout is None else timeout) * 1e6)
         while self.process.status is None and sim().now_us < limit_us:
-            sim().sleep(0.001)
+            wait_for_end([self], (limit_us - sim().now_us) / 1e6)
 
 
 def wait_for_end(forks: list[Fork], seconds: float) -> None:
