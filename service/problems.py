@@ -251,6 +251,10 @@ def install(app: Flask) -> None:
         complaints.say("%s", fault)
         return Problem("unavailable", "The ledger is damaged.").response()
 
+    @app.errorhandler(UnicodeDecodeError)
+    def on_no_text(_error: UnicodeDecodeError) -> Answer:
+        return Problem("malformed-request", "The address is not UTF-8.").response()
+
     @app.errorhandler(HTTPException)
     def on_http_error(error: HTTPException) -> Answer:
         slug = _SLUGS_BY_STATUS.get(error.code or 500)
