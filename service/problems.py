@@ -11,7 +11,14 @@ from flask import Blueprint, Flask, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from service.answers import Answer, answer, page
-from workers.errors import LedgerDamaged, NoLedger, Overloaded, Unavailable
+from workers.errors import (
+    Inconsistent,
+    LedgerDamaged,
+    NoLedger,
+    Overloaded,
+    SoldoutError,
+    Unavailable,
+)
 from workers.hearts import clock_ms
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -239,9 +246,14 @@ def install(app: Flask) -> None:
         return Problem("unknown-event", "There is no event yet.").response()
 
     @app.errorhandler(LedgerDamaged)
-    def on_damage(fault: LedgerDamaged) -> Answer:
-        app.logger.critical("%s", fault)
-        return Problem("internal-error", "The ledger is damaged.").response()
+    @app.errorhandler(Inconsistent)
+    def on_damage(fault: SoldoutError) -> Answer:
+        complaints.say("%s", fault)
+        return Problem("unavailable", "The ledger is damaged.").response()
+
+    @app.errorhandler(UnicodeDecodeError)
+    def on_no_text(_error: UnicodeDecodeError) -> Answer:
+        return Problem("malformed-request", "The address is not UTF-8.").response()
 
     @app.errorhandler(HTTPException)
     def on_http_error(error: HTTPException) -> Answer:

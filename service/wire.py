@@ -18,6 +18,7 @@ from service.keys import quote_key
 from service.problems import RETRY_AFTER_SECONDS, Problem
 from service.views import Pending, to_rfc3339, view_order
 from workers import domain
+from workers.codec import GARBAGE
 
 BODY_MAX_BYTES = 64 * 1024
 BODY_SECONDS = 10.0  # a connection is not held for a body that never comes
@@ -182,13 +183,28 @@ def _read(request: Request, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(body)
     except msgspec.ValidationError as error:
+        _check_json(body)
         reason, _, place = str(error).partition(" - at `")
         reason = _IN_WORDS.get(reason, reason)
         unknown = re.search(r"(?:unknown|required) field `(.*)`", reason)
         path = [place.rstrip("`").removeprefix("$").lstrip("."), unknown[1] if unknown else ""]
         raise invalid(".".join(part for part in path if part), reason) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem("malformed-request", f"The body is not JSON: {error}") from None
+    except GARBAGE as error:
+        raise _malformed(error) from None
+
+
+def _check_json(body: bytes) -> None:
+    """See to it that a body is JSON to its end: the first wrong value ends the reading before."""
+    try:
+        msgspec.json.decode(body)
+    except msgspec.ValidationError:  # a number that is too large is JSON all the same
+        pass
+    except GARBAGE as error:
+        raise _malformed(error) from None
+
+
+def _malformed(error: Exception) -> Problem:
+    return Problem("malformed-request", f"The body is not JSON: {error}")
 
 
 def _read_body(request: Request) -> bytes:

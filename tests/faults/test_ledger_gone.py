@@ -117,5 +117,5 @@ def test_an_order_on_a_damaged_page_is_not_denied(tmp_path: Path) -> None:
     with damaged_while_it_runs(tmp_path, "orders", wish) as service, Line(service.port) as line:
         path = f"/orders/{wish.orders[0]['id']}"
         answer = line.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        assert (answer.status, answer.said["detail"]) == (500, "The ledger is damaged.")
+        assert (answer.status, answer.said["detail"]) == (503, "The ledger is damaged.")
         assert "the ledger is damaged, restore a backup" in service.log()

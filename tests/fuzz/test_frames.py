@@ -83,20 +83,20 @@ def exchange(service: Soldout, worker: int, data: bytes) -> list[Outcome] | None
         return receive(line)
 
 
-def purchase(quantity: int = 1) -> Purchase:
+def purchase(quantity: int = 1, event: str = EVENT) -> Purchase:
     items = [Item(None, quantity)]
     return Purchase(
-        clock_ms() + 30_000, str(uuid.uuid4()), fingerprint(EVENT, items, None), EVENT, items
+        clock_ms() + 30_000, str(uuid.uuid4()), fingerprint(event, items, None), event, items
     )
 
 
-def good(chance: random.Random) -> Any:
+def good(chance: random.Random, event: str = EVENT) -> Any:
     """Return a good frame's commands, as plain lists."""
     later = clock_ms() + 30_000
     commands: list[Command] = [
-        purchase(chance.randint(1, 4)),
+        purchase(chance.randint(1, 4), event),
         PutEvent(later, f"e-{chance.randrange(9)}", "N", [TicketType("general", 100)]),
-        SwitchEvent(later, EVENT, "open"),
+        SwitchEvent(later, event, "open"),
         CancelOrder(later, str(uuid.uuid4())),
         Probe(later),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,15 +34,18 @@ def audits(service: Soldout) -> dict[str, dict[str, object]]:
 
 
 @contextmanager
-def undisturbed(service: Soldout) -> Iterator[None]:
-    """Check that the service keeps its processes, its memory and its word during a `with` block."""
+def undisturbed(service: Soldout, *, patience: bool = False) -> Iterator[None]:
+    """Check that the service keeps its processes, its memory and its word during a `with` block.
+
+    `patience`: who buys next door may be told to come again, and does.
+    """
     if requests.get(f"{service.url}/events/{NEXT_DOOR}", timeout=30).status_code == 404:
         service.put_event(NEXT_DOOR, capacity=100_000)
     family = service.family()
     pids = [pid for role in family.values() for pid in role]
     memory = {pid: memory_of(pid) for pid in pids}
     before, log = service.audit(NEXT_DOOR), len(service.log())
-    neighbours = Neighbours(service)
+    neighbours = Neighbours(service, patience=patience)
     try:
         yield
     finally:
@@ -63,8 +67,9 @@ def undisturbed(service: Soldout) -> Iterator[None]:
 class Neighbours:
     """Somebody who buys next door all the while, and is never refused."""
 
-    def __init__(self, service: Soldout) -> None:
+    def __init__(self, service: Soldout, *, patience: bool) -> None:
         self._service = service
+        self._patience = patience
         self._leaving = threading.Event()
         self._sold = 0
         self._refused: list[str] = []
@@ -79,15 +84,19 @@ class Neighbours:
         return self._sold
 
     def _buy(self) -> None:
+        key = secrets.token_hex(16)
         while True:
             try:
-                answer = self._service.buy(NEXT_DOOR)
+                answer = self._service.buy(NEXT_DOOR, 1, key)
             except requests.RequestException as error:
                 self._refused.append(repr(error))
             else:
                 if answer.status_code == 201:
                     self._sold += 1
-                else:
+                    key = secrets.token_hex(16)
+                elif not self._patience or answer.status_code not in (202, 503):
                     self._refused.append(answer.text)
+                elif self._leaving.is_set():
+                    continue
             if self._leaving.wait(0.01):
                 return

@@ -253,7 +253,6 @@ TIMED = '{"capacity": 1, "opens_at": "%s", "closes_at": "%s"}'
         ("", "null"),
         ("", '"gala"'),
         ("", "1"),
-        ("", "[" * 60_000),
     ],
     ids=short,
 )
@@ -366,6 +365,10 @@ def test_an_event_has_an_id_that_can_be_typed(client: FlaskClient, event_id: str
         b'{"event": "gala", "quantity": 1}'.decode().encode("utf-16"),
         b"\x00" * 100,
         b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
+        b"[" * 60_000,
+        b"0\x01",  # what is wrong in the table's sense is no reason to look no further
+        b'{"event": 7, ',
+        b'{"colour": "red", "quantity"}',
     ],
     ids=short,
 )

@@ -195,8 +195,15 @@ class RedisLane:
             return []
         [(_, entries)] = answers
         self._seen = entries[-1][0]
-        self._server.memory.learn(self._shard, int(entries[-1][1][5]))
-        return [(int(fields[1]), fields[3]) for _, fields in entries]
+        found = []
+        for _, fields in entries:
+            try:
+                _, number, _, body, _, confirmed = fields
+                found.append((int(number), body))
+                self._server.memory.learn(self._shard, int(confirmed))
+            except ValueError as error:
+                log.error("an answer cannot be read and is skipped: %s", error)
+        return found
 
     def _recognize(self) -> None:
         """See to it that Redis holds the ledger that we know, and all that we have seen of it."""

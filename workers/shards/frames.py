@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from msgspec import Struct
 
 from workers.codec import encode
 
 log = logging.getLogger(__name__)
+
+COUNT_MAX: Final = 1_024  # as SOLDOUT_BATCH_MAX; each command that cannot be read gets an answer
 
 
 class Frame(Struct):
@@ -27,9 +30,12 @@ def read_frame(entry_id: bytes, fields: list[bytes]) -> Frame:
     """Read an entry of the stream; one that is no frame of ours has no commands, and is dropped."""
     found = dict(zip(fields[::2], fields[1::2], strict=False))
     try:
+        count = int(found[b"count"])
+        if not 0 <= count <= COUNT_MAX:
+            raise ValueError(f"{count} commands")
         return Frame(
             entry_id,
-            int(found[b"count"]),
+            count,
             found[b"lane"].decode(),
             int(found[b"frame"]),
             int(found[b"offset_ms"]),

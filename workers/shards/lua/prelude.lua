@@ -45,9 +45,10 @@ local function part(meta, commands, through, first, last, keep_ms)
   local confirmed = redis.call('HGET', meta, 'committed') or '0'
   for i = first, last, 3 do
     local stream = KEYS[tonumber(ARGV[i])]
-    redis.call('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2],
+    -- A stream that is none shall stop nobody else: its lane asks again, under another name.
+    redis.pcall('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2],
       'confirmed', confirmed)
-    redis.call('PEXPIRE', stream, keep_ms)
+    redis.pcall('PEXPIRE', stream, keep_ms)
   end
   redis.call('HSET', meta, 'confirmed', confirmed)
   if through ~= '' then
