@@ -6,9 +6,10 @@ import os
 
 from flask import Flask
 
-from service import admin, events, health, live, problems, purchases, wire
+from service import admin, events, health, live, metrics, problems, purchases, wire
 from service.desk import Desk
 from service.lean import LeanFlask
+from service.measures import Measures
 from service.stores import open_store
 from workers.settings import Settings, read_admin_keys, read_settings
 
@@ -19,7 +20,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises BadSetting or BootFailed.
     """
     settings = settings or read_settings(os.environ)
-    store = open_store(settings)
+    measures = Measures(settings)
+    store = open_store(settings, measures.slot)
     reader, carrier = store.reader, store.carrier
     desk = Desk(settings, carrier)
     keys = admin.Keys(read_admin_keys(settings))
@@ -27,11 +29,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
     app.extensions["carrier"] = carrier  # for the web process, which does not leave before it
-    problems.install(app)
-    app.register_blueprint(purchases.blueprint(desk, reader))
+    app.extensions["measures"] = measures  # for the web process, which knows its number
+    problems.install(app, measures.slot)
+    app.register_blueprint(purchases.blueprint(desk, reader, measures))
     app.register_blueprint(events.blueprint(reader))
     app.register_blueprint(live.blueprint(live.Board(reader, carrier)))
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
+    exporter = metrics.Exporter(settings, store, measures.slot)
+    app.register_blueprint(metrics.blueprint(exporter, settings, keys.check))
 
     return app

@@ -48,6 +48,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     deadline_seconds: Seconds = 30.0
     batch_max: Annotated[int, Meta(ge=1, le=1_024)] = 512
     max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
+    metrics: Literal["open", "admin", "off"] = "open"  # who may read /metrics
 
     @property
     def data_path(self) -> Path:
@@ -63,6 +64,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def run_path(self) -> Path:
         """Where sockets and heartbeats of the running service lie."""
         return self.data_path / "run"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where the running service's processes count."""
+        return self.run_path / "metrics"
 
     @property
     def admin_key_path(self) -> Path:

@@ -17,6 +17,8 @@ from multiprocessing.connection import wait
 from typing import Final
 
 from workers.errors import BadSetting, BootFailed, Unavailable
+from workers.hearts import wall_ms
+from workers.metrics import SERVERS, SINCE, WORKERS, Metrics, Slot
 from workers.pool import Pool, Site
 from workers.premises import check_address, raise_descriptor_limit, sole_use_of
 from workers.processes import end_with_parent, set_title
@@ -153,8 +155,9 @@ class Supervisor:
 class Web:
     """The web's server: gunicorn, in a session of its own, so that Ctrl-C does not cut it off."""
 
-    def __init__(self, command: list[str], settings: Settings) -> None:
+    def __init__(self, command: list[str], settings: Settings, slot: Slot) -> None:
         self._command = command
+        self._slot = slot
         self._address = settings.address
         self._process: subprocess.Popen[bytes] | None = None
         self._early_deaths = 0
@@ -197,6 +200,7 @@ class Web:
         if status in WEB_BOOT_FAILED or self._early_deaths > WEB_EARLY_DEATHS_MAX:
             raise BootFailed("the web cannot start; the reason stands above")
         log.warning("the web's server ended with status %s: started again", status)
+        self._slot.count(SERVERS.at)
         self.start()
         return True
 
@@ -228,12 +232,15 @@ def serve(
             check_address(settings)
             make_admin_key(settings)
         settings.run_path.mkdir(exist_ok=True)
+        slot = Slot(Metrics(settings.metrics_path, create=True).supervisor)
+        slot.set(SINCE, wall_ms())
+        slot.set(WORKERS, settings.workers if pool else 0)
         site = make_site(settings)
         Supervisor(
             settings,
             site,
-            Pool(settings, site) if pool else None,
-            Web(web, settings) if web else None,
+            Pool(settings, site, slot) if pool else None,
+            Web(web, settings, slot) if web else None,
             when_ready,
         ).run()
 
