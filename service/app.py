@@ -7,6 +7,7 @@ import os
 from flask import Flask
 
 from service import admin, events, health, live, metrics, problems, purchases, wire
+from service.access_log import AccessLog
 from service.desk import Desk
 from service.lean import LeanFlask
 from service.measures import Measures
@@ -30,8 +31,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
     app.extensions["carrier"] = carrier  # for the web process, which does not leave before it
     app.extensions["measures"] = measures  # for the web process, which knows its number
+    if settings.access_log:
+        AccessLog(settings).install(app)
     problems.install(app, measures.slot)
-    app.register_blueprint(purchases.blueprint(desk, reader, measures))
+    app.register_blueprint(purchases.blueprint(desk, reader, measures, settings.server_timing))
     app.register_blueprint(events.blueprint(reader))
     app.register_blueprint(live.blueprint(live.Board(reader, carrier)))
     app.register_blueprint(health.blueprint(health.Readiness(desk)))

@@ -23,6 +23,7 @@ HASHED_KEY_PREFIX = "sha256:"
 ADMIN_KEY_MIN_CHARACTERS = 16  # below that, guessing over the network becomes thinkable
 
 Small = Annotated[int, Meta(ge=1, le=64)]
+Timing = Literal["asked", "always", "off"]
 Seconds = Annotated[float, Meta(ge=0.1, le=600)]
 
 
@@ -49,6 +50,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     batch_max: Annotated[int, Meta(ge=1, le=1_024)] = 512
     max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
     metrics: Literal["open", "admin", "off"] = "open"  # who may read /metrics
+    log: Literal["auto", "json", "text"] = "auto"  # auto: text on a terminal
+    access_log: Annotated[float, Meta(ge=0, le=1)] = 0.0  # the share of requests that get a line
+    log_buyers: bool = False  # whether the log may name buyers and their addresses
+    server_timing: Timing = "asked"
 
     @property
     def data_path(self) -> Path:
