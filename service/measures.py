@@ -16,6 +16,7 @@ from workers.metrics import (
     PURCHASES,
     QUEUE_TIME,
     SETTLE_TIME,
+    STREAMS,
     WEBS_MAX,
     Metrics,
     Slot,
@@ -76,6 +77,10 @@ class Measures:
             self.slot.set(IN_FLIGHT, carrier.in_flight)
             self.slot.beat()
             gevent.sleep(BEAT_SECONDS)
+
+    def streams(self, more: int) -> None:
+        """Count a live stream that opens (1) or ends (-1)."""
+        self.slot.count(STREAMS, more)
 
     def purchase(self, asked: Asked) -> None:
         """Count a purchase that is answered now."""

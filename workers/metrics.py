@@ -183,6 +183,7 @@ class Slot:
     def take(self, words: memoryview) -> None:
         """Go on where the last process with these words stopped."""
         words[STARTS] += 1
+        words[IN_FLIGHT] = words[STREAMS] = 0  # what it held went with it
         self.words = words
 
     def count(self, word: int, amount: int = 1) -> None:

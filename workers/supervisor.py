@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from multiprocessing.connection import wait
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workers.errors import BadSetting, BootFailed, Unavailable
 from workers.hearts import wall_ms
@@ -23,6 +23,9 @@ from workers.pool import Pool, Site
 from workers.premises import check_address, raise_descriptor_limit, sole_use_of
 from workers.processes import end_with_parent, set_title
 from workers.settings import Settings, make_admin_key
+
+if TYPE_CHECKING:
+    from workers.metrics_server import MetricsServer
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class Supervisor:
         web: Web | None,
         when_ready: list[str] | None = None,
     ) -> None:
+        self._metrics = _metrics_server(settings)
         self._settings = settings
         self._site = site
         self._pool = pool
@@ -66,11 +70,15 @@ class Supervisor:
                 self._web.kill()
             if self._pool:
                 self._pool.kill()
+            if self._metrics:
+                self._metrics.kill()
 
     def _stop(self, _signal: int, _frame: object) -> None:
         self._stopping = True
 
     def _serve(self) -> None:
+        if self._metrics:
+            self._metrics.manage()
         self._prepare()
         self._start_pool()
         self._start_web()
@@ -120,6 +128,8 @@ class Supervisor:
         wait(self._pool.sentinels if self._pool else [], LOOK_SECONDS)
         if self._pool:
             self._pool.manage()
+        if self._metrics:
+            self._metrics.manage()
         if self._helper is not None and self._helper.poll() is not None:
             self._helper = None
 
@@ -243,6 +253,15 @@ def serve(
             Web(web, settings, slot) if web else None,
             when_ready,
         ).run()
+
+
+def _metrics_server(settings: Settings) -> MetricsServer | None:
+    """Return a server for metrics alone, if there shall be one; few need what it loads."""
+    if settings.metrics_address is None:
+        return None
+    from workers.metrics_server import MetricsServer  # noqa: PLC0415
+
+    return MetricsServer(settings, settings.metrics_address)
 
 
 def make_site(settings: Settings) -> Site:

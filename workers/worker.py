@@ -61,9 +61,10 @@ class Worker:
         batch = self.inbox.take(self.batch_max, wait_seconds)
         self.heart.beat()
         if batch:
-            self.inbox.answer(self._settle(batch))
+            outcomes = self._settle(batch)
+            self.slot.observe(BATCH, len(batch))  # what was answered is counted already
+            self.inbox.answer(outcomes)
             self.heart.count(len(batch))
-            self.slot.observe(BATCH, len(batch))
         return len(batch)
 
     def _settle(self, batch: list[Command]) -> list[Outcome]:

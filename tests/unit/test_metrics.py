@@ -109,6 +109,8 @@ def test_what_is_true_of_now_is_told_only_of_the_living(metrics: Metrics) -> Non
     dead.set(IN_FLIGHT, 4)
     alive.beat()
     assert total(metrics.webs_alive(), IN_FLIGHT) == 3
+    Slot(metrics.web(1)).beat()  # another one in its place: what that one held went with it
+    assert total(metrics.webs_alive(), IN_FLIGHT) == 0
 
 
 @pytest.mark.parametrize(
