@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.e2e.conftest import MOMENT, Visitor
 from tests.harness import Soldout, serving, wait_until
@@ -117,11 +118,14 @@ def test_the_settings_may_allow_names(tmp_path: Path) -> None:
     assert (line["buyer"], line["client"]) == ('"Ann" é', "127.0.0.1")
 
 
-def test_by_default_a_request_leaves_no_line(soldout: Soldout, visitor: Visitor) -> None:
-    before = soldout.log()
-    for _ in range(20):
-        visitor.get("/remaining")
-    assert soldout.log() == before
+@pytest.mark.parametrize(("share", "found"), [(None, 0), (0, 0), (1, 20)])
+def test_by_default_a_request_leaves_no_line(tmp_path: Path, share: int | None, found: int) -> None:
+    settings = {} if share is None else {"access_log": share}
+    with serving(tmp_path / "data", **settings) as service:
+        for _ in range(20):
+            requests.get(f"{service.url}/remaining", timeout=5)
+    routes = [line.get("route") for line in lines(service)]  # when it has left, all are written
+    assert routes.count("/remaining") == found
 
 
 def send_garbage(service: Soldout) -> None:
