@@ -12,6 +12,7 @@ from service.desk import Desk
 from service.lean import LeanFlask
 from service.measures import Measures
 from service.stores import open_store
+from service.traces import Traces
 from workers.settings import Settings, read_admin_keys, read_settings
 
 
@@ -31,6 +32,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
     app.extensions["carrier"] = carrier  # for the web process, which does not leave before it
     app.extensions["measures"] = measures  # for the web process, which knows its number
+    if settings.traces == "otlp":
+        Traces().install(app)
     if settings.access_log:
         AccessLog(settings).install(app)
     problems.install(app, measures.slot)

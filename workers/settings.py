@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     access_log: Annotated[float, Meta(ge=0, le=1)] = 0.0  # the share of requests that get a line
     log_buyers: bool = False  # whether the log may name buyers and their addresses
     server_timing: Timing = "asked"
+    traces: Literal["off", "otlp"] = "off"  # needs soldout[otel]
 
     @property
     def data_path(self) -> Path:

@@ -20,7 +20,7 @@ from workers.errors import BadSetting, BootFailed, Unavailable
 from workers.hearts import wall_ms
 from workers.metrics import SERVERS, SINCE, WORKERS, Metrics, Slot
 from workers.pool import Pool, Site
-from workers.premises import check_address, raise_descriptor_limit, sole_use_of
+from workers.premises import check_address, check_traces, raise_descriptor_limit, sole_use_of
 from workers.processes import end_with_parent, set_title
 from workers.settings import Settings, make_admin_key
 
@@ -236,6 +236,7 @@ def serve(
         )
     os.umask(0o077)
     if web:
+        check_traces(settings)
         raise_descriptor_limit(settings)
     with sole_use_of(settings):
         if web:
