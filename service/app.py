@@ -6,10 +6,13 @@ import os
 
 from flask import Flask
 
-from service import admin, events, health, live, openapi, problems, purchases, wire
+from service import admin, events, health, live, metrics, openapi, problems, purchases, wire
+from service.access_log import AccessLog
 from service.desk import Desk
 from service.lean import LeanFlask
+from service.measures import Measures
 from service.stores import open_store
+from service.traces import Traces
 from workers.settings import Settings, read_admin_keys, read_settings
 
 
@@ -19,7 +22,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises BadSetting or BootFailed.
     """
     settings = settings or read_settings(os.environ)
-    store = open_store(settings)
+    measures = Measures(settings)
+    store = open_store(settings, measures.slot)
     reader, carrier = store.reader, store.carrier
     desk = Desk(settings, carrier)
     keys = admin.Keys(read_admin_keys(settings))
@@ -27,12 +31,19 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
     app.extensions["carrier"] = carrier  # for the web process, which does not leave before it
-    problems.install(app)
-    app.register_blueprint(purchases.blueprint(desk, reader))
+    app.extensions["measures"] = measures  # for the web process, which knows its number
+    if settings.traces == "otlp":
+        Traces().install(app)
+    if settings.access_log:
+        AccessLog(settings).install(app)
+    problems.install(app, measures.slot)
+    app.register_blueprint(purchases.blueprint(desk, reader, measures, settings.server_timing))
     app.register_blueprint(events.blueprint(reader))
     app.register_blueprint(live.blueprint(live.Board(reader, carrier)))
     app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
+    exporter = metrics.Exporter(settings, store, measures.slot)
+    app.register_blueprint(metrics.blueprint(exporter, settings, keys.check))
 
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from workers.domain import Command, Outcome, Probe
+from workers.handoffs.courier import Receipt
 from workers.handoffs.couriers import Carrier
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms, wall_ms
 from workers.settings import Settings
@@ -35,8 +36,13 @@ class Desk:
 
     def settle(self, command: Command, wait_seconds: float | None = None) -> Outcome | None:
         """Hand a command over and wait; None if it is not settled yet. Raises Overloaded."""
+        return self.hand_over(command, wait_seconds).outcome
+
+    def hand_over(self, command: Command, wait_seconds: float | None = None) -> Receipt:
+        """Hand a command over and wait; its receipt says what became of it. Raises Overloaded."""
         receipt = self._carrier.hand_over(command)
-        return receipt.wait(self._wait_seconds if wait_seconds is None else wait_seconds)
+        receipt.wait(self._wait_seconds if wait_seconds is None else wait_seconds)
+        return receipt
 
     def probe(self, seconds: float) -> list[Outcome | None]:
         """Ask the workers of every shard for a sign of life. Raises Overloaded, Unavailable."""

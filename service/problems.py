@@ -20,6 +20,7 @@ from workers.errors import (
     Unavailable,
 )
 from workers.hearts import clock_ms
+from workers.metrics import FAULTS, Slot
 
 MEDIA_TYPE: Final = "application/problem+json"
 COMPLAIN_EVERY_MS: Final = 1_000
@@ -212,7 +213,24 @@ class Complaints:
             self._log.error(text, *arguments)
 
 
-def install(app: Flask) -> None:
+def slug_of(error: Exception) -> str:
+    """Return the slug of the problem that a request gets which fails so."""
+    match error:
+        case Problem():
+            return error.slug
+        case NoLedger():
+            return "unknown-event"
+        case Overloaded():
+            return "overloaded"
+        case Unavailable():
+            return "unavailable"
+        case HTTPException():
+            return _SLUGS_BY_STATUS.get(error.code or 500, "internal-error")
+        case _:
+            return "internal-error"
+
+
+def install(app: Flask, slot: Slot | None = None) -> None:
     """Let every failure of this app answer with a problem document, and serve their pages."""
     pages = Blueprint("problems", __name__)
 
@@ -234,10 +252,11 @@ def install(app: Flask) -> None:
     def on_overload(fault: Overloaded) -> Answer:
         return Problem("overloaded", str(fault)).response()
 
-    complaints = Complaints(app.logger)
+    complaints, faults = Complaints(app.logger), slot or Slot()
 
     @app.errorhandler(Unavailable)
     def on_unavailable(fault: Unavailable) -> Answer:
+        faults.count(FAULTS.of("read"))
         complaints.say("%s", fault)
         return Problem("unavailable", "The ledger cannot be read just now.").response()
 

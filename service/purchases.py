@@ -2,50 +2,72 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+from flask import Blueprint, Request, request
 
 from service import wire
 from service.answers import NOT_STORED, Answer, answer
 from service.desk import Desk
 from service.keys import is_order_id, order_id, quote_key, read_key
+from service.measures import ASKED, Asked, Measures
 from service.preferences import read_preferences
-from service.problems import Problem
+from service.problems import Problem, slug_of
 from service.uuid7 import mint_key
 from service.views import view_order
 from workers.domain import Sold
 from workers.errors import NoLedger, Overloaded, Unavailable
 from workers.ledgers import LedgerReader
+from workers.settings import Timing
+
+TIMING = "HTTP_X_SERVER_TIMING"  # who sends this header, whatever it says, wants `Server-Timing`
 
 
-def blueprint(desk: Desk, reader: LedgerReader) -> Blueprint:
+def blueprint(desk: Desk, reader: LedgerReader, measures: Measures, timing: Timing) -> Blueprint:
     """Return the routes of buyers."""
     routes = Blueprint("purchases", __name__)
 
     @routes.post("/buy")
     def buy() -> Answer:
         this = request._get_current_object()  # type: ignore[attr-defined]  # the proxy costs at each use
+        asked = this.environ[ASKED] = Asked()
+        try:
+            return sell(this, asked)
+        except Exception as error:
+            asked.outcome = slug_of(error)
+            raise
+        finally:
+            measures.purchase(asked)
+
+    def sell(this: Request, asked: Asked) -> Answer:
         header = this.environ.get("HTTP_IDEMPOTENCY_KEY")
         key = mint_key() if header is None else read_key(header)
         prefer = read_preferences(this.environ.get("HTTP_PREFER"), desk.wait_max_seconds)
         try:
-            purchase = wire.read_purchase(this, order_id(reader.secret, key), desk.deadline_ms())
-            outcome = desk.settle(purchase, prefer.wait_seconds)
+            asked.purchase = purchase = wire.read_purchase(
+                this, order_id(reader.secret, key), desk.deadline_ms()
+            )
+            asked.receipt = receipt = desk.hand_over(purchase, prefer.wait_seconds)
         except NoLedger:
             raise
         except (Overloaded, Unavailable) as fault:
             slug = "overloaded" if isinstance(fault, Overloaded) else "unavailable"
             raise Problem(slug, str(fault), {"Idempotency-Key": quote_key(key)}) from None
+        outcome = receipt.outcome
         if isinstance(outcome, Sold):
+            asked.outcome = "replayed" if outcome.replayed else "sold"
             response = wire.answer_sold(outcome)
         elif outcome is None:
+            asked.outcome = "pending"
             response = wire.answer_pending(purchase.id, desk.expires_at_ms(purchase), key)
         else:
             problem = wire.to_problem(outcome)
+            asked.outcome = problem.slug
             if problem.slug == "unavailable":
                 problem.headers["Idempotency-Key"] = quote_key(key)
             response = problem.response()
         if prefer.applied:
             response.headers["Preference-Applied"] = prefer.applied
+        if timing == "always" or (timing == "asked" and TIMING in this.environ):
+            response.headers["Server-Timing"] = asked.timing()
         return response
 
     @routes.get("/orders/<wanted>")

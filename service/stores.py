@@ -12,7 +12,9 @@ from workers.handoffs.unix_socket import UnixLane
 from workers.hearts import Hearts, HostPulse
 from workers.ledgers import LedgerReader
 from workers.ledgers.sqlite_reader import SqliteReader
+from workers.metrics import Slot
 from workers.settings import Settings
+from workers.shards.state import ShardState
 
 LANES: Final = 1  # to a shard: with two, frames are half as large, and a sale costs a tenth more
 PATIENCE_SECONDS: Final = 1.0  # without Redis, before a buyer is told to come again
@@ -24,24 +26,30 @@ class Store(NamedTuple):
     reader: LedgerReader
     carrier: Carrier
     workers: Callable[[], list[HostPulse]]  # all that are known
+    shards: Callable[[], list[ShardState]] = list  # how each one in Redis stands
 
 
-def open_store(settings: Settings) -> Store:
-    """Open the ledger and start the couriers. Raises BadSetting, BootFailed."""
-    return _on_one_host(settings) if settings.lock == "process" else _on_many_hosts(settings)
+def open_store(settings: Settings, slot: Slot) -> Store:
+    """Open the ledger and start the couriers, which count in `slot`.
+
+    Raises BadSetting, BootFailed.
+    """
+    return (_on_one_host if settings.lock == "process" else _on_many_hosts)(settings, slot)
 
 
-def _on_one_host(settings: Settings) -> Store:
+def _on_one_host(settings: Settings, slot: Slot) -> Store:
     reader = SqliteReader(settings.ledger_path)
     lanes = [UnixLane(settings.run_path, worker) for worker in range(1, settings.workers + 1)]
-    courier = Courier(lanes, max_in_flight=settings.max_in_flight, frame_max=settings.batch_max)
+    courier = Courier(
+        lanes, max_in_flight=settings.max_in_flight, frame_max=settings.batch_max, slot=slot
+    )
     courier.start()
     hearts = Hearts(settings.run_path / "hearts", settings.workers)
     host = socket.gethostname()
     return Store(reader, courier, lambda: [HostPulse(host, pulse) for pulse in hearts.pulses()])
 
 
-def _on_many_hosts(settings: Settings) -> Store:
+def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
     # One host needs no Redis: loading its driver would cost each start a fifth of a second.
     from workers.handoffs.redis_stream import RedisLane  # noqa: PLC0415
     from workers.ledgers.redis_reader import RedisReader  # noqa: PLC0415
@@ -52,12 +60,14 @@ def _on_many_hosts(settings: Settings) -> Store:
 
     def start(shard: int) -> Courier:
         courier = Courier(
-            [RedisLane(server, shard) for _ in range(LANES)],
+            [RedisLane(server, shard, slot) for _ in range(LANES)],
             max_in_flight=settings.max_in_flight,
             frame_max=settings.batch_max,
             patience_seconds=PATIENCE_SECONDS,
+            slot=slot,
         )
         courier.start()
         return courier
 
-    return Store(reader, Couriers(server, reader, start, settings.max_in_flight), reader.workers)
+    couriers = Couriers(server, reader, start, settings.max_in_flight)
+    return Store(reader, couriers, reader.workers, reader.shards)

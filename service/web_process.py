@@ -9,6 +9,7 @@ after a second, unless a request has come that is only not read yet.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from contextlib import suppress
@@ -25,6 +26,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
 from service.reply import Reply
+from workers.settings import read_settings
 
 if TYPE_CHECKING:
     from workers.handoffs.couriers import Carrier
@@ -42,6 +44,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: set[_Waiting] = set()
+        self._names_clients = read_settings(os.environ).log_buyers
 
     def run(self) -> None:
         """Serve, and return when everybody is answered."""
@@ -108,7 +111,8 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
-        self.log.warning("no request from %s: %s", addr[0] if addr else "a socket", exc)
+        who = addr[0] if addr and self._names_clients else "a client"
+        self.log.warning("no request from %s: %s", who, exc)
         slug = _SLUGS.get(type(exc), "malformed-request")
         body = document(slug, f"This is not a request: {exc}", "")
         head = (

@@ -21,12 +21,14 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.no_pool and not arguments.web:
         parser.error("--no-pool goes with --web")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s soldout: %(message)s")
     try:
         settings = read_settings(os.environ)
+        from workers.logs import start_logging  # noqa: PLC0415 - a wrong setting is told before much is loaded
+
+        start_logging(settings.log)
         for name in unknown_names(os.environ):
             logging.warning("%s is no setting: is it misspelled?", name)
-        from workers.supervisor import serve  # noqa: PLC0415 - a wrong setting is told before much is loaded
+        from workers.supervisor import serve  # noqa: PLC0415
 
         serve(
             settings,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from workers.errors import Fenced, LedgerFault
 from workers.hearts import Heart, Phase
+from workers.metrics import LOCK_HELD, LOCK_WAIT, Slot, clock_us
 
 if TYPE_CHECKING:
     from workers.shards.turn import Turn  # and with it Redis' driver, which one host never loads
@@ -61,16 +62,21 @@ class ProcessLock:
 class HeldProcessLock:
     """One worker's use of a ProcessLock: it beats while it waits, and says where it is."""
 
-    def __init__(self, shared: ProcessLock, heart: Heart) -> None:
+    def __init__(self, shared: ProcessLock, heart: Heart, slot: Slot | None = None) -> None:
         self._shared = shared
         self._heart = heart
+        self._slot = slot or Slot()
+        self._since_us = 0
 
     def __enter__(self) -> int:
         """Wait for the lock, beating; return a new token."""
+        asked = clock_us()
         self._heart.enter(Phase.TAKING)
         while not self._shared.semaphore.acquire(timeout=ASK_SECONDS):
             self._heart.beat()
         self._heart.enter(Phase.HOLDING)
+        self._since_us = clock_us()
+        self._slot.observe(LOCK_WAIT, self._since_us - asked)
         return self._shared.next_token()
 
     def __exit__(
@@ -83,6 +89,7 @@ class HeldProcessLock:
         self._heart.enter(Phase.RELEASING)
         self._shared.semaphore.release()
         self._heart.enter(Phase.IDLE)
+        self._slot.observe(LOCK_HELD, clock_us() - self._since_us)
 
 
 class RedisLock:

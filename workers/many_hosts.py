@@ -17,6 +17,7 @@ from workers.handoffs.redis_stream import RedisInbox
 from workers.hearts import Heart, Pulse
 from workers.ledgers.redis import RedisLedger
 from workers.locks import RedisLock
+from workers.metrics import Metrics, Slot
 from workers.settings import Settings
 from workers.shards.pulses import name_of
 from workers.shards.server import open_server
@@ -62,9 +63,10 @@ class ManyHosts:
     def boot(self, heart: Heart) -> Worker:
         """Put a worker together, however long Redis cannot be reached. Raises BootFailed."""
         said = False
+        slot = Slot(Metrics(self._settings.metrics_path).worker(heart.pulse().worker))
         while True:
             try:
-                return self._boot(heart)
+                return self._boot(heart, slot)
             except BadSetting as error:
                 raise BootFailed(str(error)) from error
             except Unavailable as fault:
@@ -83,7 +85,7 @@ class ManyHosts:
     def look(self, *, ready: bool) -> None:
         """Each worker looks for itself."""
 
-    def _boot(self, heart: Heart) -> Worker:
+    def _boot(self, heart: Heart, slot: Slot) -> Worker:
         settings, pulse = self._settings, heart.pulse()
         server = open_server(settings)
         server.agree_on_shards()
@@ -97,11 +99,12 @@ class ManyHosts:
             ttl_ms=settings.lock_ttl_ms,
             heart=heart,
             shards=shards,
+            slot=slot,
         )
         if pulse.worker in self._dead:
             release_for(server, shard, self._dead[pulse.worker])
         inbox, ledger = RedisInbox(turn), RedisLedger(turn, settings.redis_replicas)
-        return Guest(inbox, RedisLock(turn), ledger, heart, turn.now, settings.batch_max)
+        return Guest(inbox, RedisLock(turn), ledger, heart, turn.now, settings.batch_max, slot)
 
 
 class Guest(Worker):

@@ -17,6 +17,7 @@ from workers.handoffs.unix_socket import UnixInbox
 from workers.hearts import Heart, Phase, Pulse, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger
 from workers.locks import HeldProcessLock, ProcessLock
+from workers.metrics import Metrics, Slot
 from workers.settings import Settings
 from workers.worker import Worker
 
@@ -45,13 +46,15 @@ class OneHost:
 
     def boot(self, heart: Heart) -> Worker:
         """Put a worker together. Raises BootFailed."""
-        lock = HeldProcessLock(self._lock, heart)
-        ledger = self._open_ledger(heart, lock)
+        worker = heart.pulse().worker
+        slot = Slot(Metrics(self._settings.metrics_path).worker(worker))
+        lock = HeldProcessLock(self._lock, heart, slot)
+        ledger = self._open_ledger(heart, HeldProcessLock(self._lock, heart))
         try:
-            inbox = UnixInbox(self._settings.run_path, heart.pulse().worker)
+            inbox = UnixInbox(self._settings.run_path, worker)
         except OSError as error:
             raise BootFailed(f"cannot listen in {self._settings.run_path}: {error}") from error
-        return Worker(inbox, lock, ledger, heart, _now, self._settings.batch_max)
+        return Worker(inbox, lock, ledger, heart, _now, self._settings.batch_max, slot)
 
     def free_lock_of(self, dead: Pulse) -> bool:
         """Say whether the lock is free; nobody can take it from the dead."""

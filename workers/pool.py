@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from workers.errors import BootFailed, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Hearts, Pulse, clock_ms
+from workers.metrics import HUNG, Slot
 from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import Settings
 from workers.worker import Worker
@@ -54,8 +55,9 @@ class Site(Protocol):
 class Pool:
     """Worker 1 … worker N of this host. Call `manage` often; it never blocks for long."""
 
-    def __init__(self, settings: Settings, site: Site) -> None:
+    def __init__(self, settings: Settings, site: Site, slot: Slot) -> None:
         self._workers = settings.workers
+        self._slot = slot
         self._site = site
         self._hearts = Hearts(settings.run_path / "hearts", settings.workers, create=True)
         self._processes: dict[int, ForkProcess] = {}
@@ -145,6 +147,7 @@ class Pool:
             if now - pulse.beat_clock_ms > limit and process.exitcode is None:
                 log.error("worker %d hangs (%s): killed", worker, pulse.phase.name.lower())
                 process.kill()
+                self._slot.count(HUNG.at)
 
 
 def _work(worker: int, hearts: Hearts, site: Site, parent_pid: int) -> None:

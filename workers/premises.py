@@ -11,10 +11,11 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from workers.errors import BootFailed
+from workers.errors import BadSetting, BootFailed
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,22 @@ def check_address(settings: Settings) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def check_traces(settings: Settings) -> None:
+    """Say at once if what sends traces is not installed. Raises BadSetting."""
+    if settings.traces == "off":
+        return
+    for package in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+        try:
+            missing = find_spec(package) is None
+        except ModuleNotFoundError:  # not even its parent is there
+            missing = True
+        if missing:
+            raise BadSetting(
+                f"SOLDOUT_TRACES={settings.traces!r}: {package} is not installed;"
+                " pip install 'soldout[otel]'"
+            )
 
 
 @contextmanager

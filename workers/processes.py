@@ -10,6 +10,7 @@ import signal
 from setproctitle import setproctitle
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_titles = ["soldout"]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -20,9 +21,15 @@ def end_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
-def set_title(title: str) -> None:
+def set_title(text: str) -> None:
     """Name this process as an operator expects it in `ps`."""
-    setproctitle(f"soldout: {title}")
+    setproctitle(f"soldout: {text}")
+    _titles[0] = text
+
+
+def title() -> str:
+    """Return what this process is named, without the service's own name."""
+    return _titles[0]
 
 
 def spare_the_collector() -> None:

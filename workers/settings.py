@@ -23,15 +23,15 @@ HASHED_KEY_PREFIX = "sha256:"
 ADMIN_KEY_MIN_CHARACTERS = 16  # below that, guessing over the network becomes thinkable
 
 Small = Annotated[int, Meta(ge=1, le=64)]
+Address = Annotated[str, Meta(pattern=r"\A(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}\Z")]
+Timing = Literal["asked", "always", "off"]
 Seconds = Annotated[float, Meta(ge=0.1, le=600)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One field for each SOLDOUT_<NAME> variable; the defaults suit one small host."""
 
-    bind: Annotated[str, Meta(pattern=r"\A(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}\Z")] = (
-        "127.0.0.1:8000"
-    )
+    bind: Address = "127.0.0.1:8000"
     data_dir: str = "./data"
     lock: Literal["process", "redis"] = "process"
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -48,6 +48,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     deadline_seconds: Seconds = 30.0
     batch_max: Annotated[int, Meta(ge=1, le=1_024)] = 512
     max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
+    metrics: Literal["open", "admin", "off"] = "open"  # who may read /metrics
+    metrics_bind: Address | None = None  # where this host serves what it counts, beside the web
+    log: Literal["auto", "json", "text"] = "auto"  # auto: text on a terminal
+    access_log: Annotated[float, Meta(ge=0, le=1)] = 0.0  # the share of requests that get a line
+    log_buyers: bool = False  # whether the log may name buyers and their addresses
+    server_timing: Timing = "asked"
+    traces: Literal["off", "otlp"] = "off"  # needs soldout[otel]
 
     @property
     def data_path(self) -> Path:
@@ -63,6 +70,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def run_path(self) -> Path:
         """Where sockets and heartbeats of the running service lie."""
         return self.data_path / "run"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where the running service's processes count."""
+        return self.run_path / "metrics"
 
     @property
     def admin_key_path(self) -> Path:
@@ -98,8 +110,17 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.bind.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _parse(self.bind)
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of a server for metrics alone, if there shall be one."""
+        return _parse(self.metrics_bind) if self.metrics_bind else None
+
+
+def _parse(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -114,7 +135,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             msgspec.convert({name: value}, Settings, strict=False)
         except msgspec.ValidationError as error:
             reason = str(error).partition(" - at ")[0]
-            if name == "bind":
+            if name in ("bind", "metrics_bind"):
                 reason = "not like 127.0.0.1:8000"
             raise BadSetting(f"{PREFIX}{name.upper()}={_shown(name, value)}: {reason}") from None
     settings = msgspec.convert(values, Settings, strict=False)
@@ -137,8 +158,10 @@ def unknown_names(environ: Mapping[str, str]) -> list[str]:
 
 
 def _check(settings: Settings) -> None:
-    if not 1 <= settings.address[1] <= 65_535:
-        raise BadSetting(f"{PREFIX}BIND={settings.bind!r}: a port is from 1 to 65535")
+    for name in ("bind", "metrics_bind"):
+        address = getattr(settings, name)
+        if address is not None and not 1 <= _parse(address)[1] <= 65_535:
+            raise BadSetting(f"{PREFIX}{name.upper()}={address!r}: a port is from 1 to 65535")
     if settings.wait_seconds > settings.deadline_seconds:
         raise BadSetting(
             f"{PREFIX}WAIT_SECONDS={settings.wait_seconds:g}: longer than"

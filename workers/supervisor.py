@@ -14,13 +14,18 @@ import socket
 import subprocess
 import time
 from multiprocessing.connection import wait
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workers.errors import BadSetting, BootFailed, Unavailable
+from workers.hearts import wall_ms
+from workers.metrics import SERVERS, SINCE, WORKERS, Metrics, Slot
 from workers.pool import Pool, Site
-from workers.premises import check_address, raise_descriptor_limit, sole_use_of
+from workers.premises import check_address, check_traces, raise_descriptor_limit, sole_use_of
 from workers.processes import end_with_parent, set_title
 from workers.settings import Settings, make_admin_key
+
+if TYPE_CHECKING:
+    from workers.metrics_server import MetricsServer
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,7 @@ class Supervisor:
         web: Web | None,
         when_ready: list[str] | None = None,
     ) -> None:
+        self._metrics = _metrics_server(settings)
         self._settings = settings
         self._site = site
         self._pool = pool
@@ -64,11 +70,15 @@ class Supervisor:
                 self._web.kill()
             if self._pool:
                 self._pool.kill()
+            if self._metrics:
+                self._metrics.kill()
 
     def _stop(self, _signal: int, _frame: object) -> None:
         self._stopping = True
 
     def _serve(self) -> None:
+        if self._metrics:
+            self._metrics.manage()
         self._prepare()
         self._start_pool()
         self._start_web()
@@ -118,6 +128,8 @@ class Supervisor:
         wait(self._pool.sentinels if self._pool else [], LOOK_SECONDS)
         if self._pool:
             self._pool.manage()
+        if self._metrics:
+            self._metrics.manage()
         if self._helper is not None and self._helper.poll() is not None:
             self._helper = None
 
@@ -153,8 +165,9 @@ class Supervisor:
 class Web:
     """The web's server: gunicorn, in a session of its own, so that Ctrl-C does not cut it off."""
 
-    def __init__(self, command: list[str], settings: Settings) -> None:
+    def __init__(self, command: list[str], settings: Settings, slot: Slot) -> None:
         self._command = command
+        self._slot = slot
         self._address = settings.address
         self._process: subprocess.Popen[bytes] | None = None
         self._early_deaths = 0
@@ -197,6 +210,7 @@ class Web:
         if status in WEB_BOOT_FAILED or self._early_deaths > WEB_EARLY_DEATHS_MAX:
             raise BootFailed("the web cannot start; the reason stands above")
         log.warning("the web's server ended with status %s: started again", status)
+        self._slot.count(SERVERS.at)
         self.start()
         return True
 
@@ -222,20 +236,33 @@ def serve(
         )
     os.umask(0o077)
     if web:
+        check_traces(settings)
         raise_descriptor_limit(settings)
     with sole_use_of(settings):
         if web:
             check_address(settings)
             make_admin_key(settings)
         settings.run_path.mkdir(exist_ok=True)
+        slot = Slot(Metrics(settings.metrics_path, create=True).supervisor)
+        slot.set(SINCE, wall_ms())
+        slot.set(WORKERS, settings.workers if pool else 0)
         site = make_site(settings)
         Supervisor(
             settings,
             site,
-            Pool(settings, site) if pool else None,
-            Web(web, settings) if web else None,
+            Pool(settings, site, slot) if pool else None,
+            Web(web, settings, slot) if web else None,
             when_ready,
         ).run()
+
+
+def _metrics_server(settings: Settings) -> MetricsServer | None:
+    """Return a server for metrics alone, if there shall be one; few need what it loads."""
+    if settings.metrics_address is None:
+        return None
+    from workers.metrics_server import MetricsServer  # noqa: PLC0415
+
+    return MetricsServer(settings, settings.metrics_address)
 
 
 def make_site(settings: Settings) -> Site:

@@ -17,6 +17,7 @@ from workers.handoffs import Inbox
 from workers.hearts import Heart, clock_ms
 from workers.ledgers import Ledger
 from workers.locks import Lock
+from workers.metrics import BATCH, COMMIT_TIME, FAULTS, FENCED, INCONSISTENT, Slot, clock_us
 from workers.rules import Settlement, settle
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Worker:
         heart: Heart,
         now: Callable[[], Now],
         batch_max: int,
+        slot: Slot | None = None,
     ) -> None:
         self.inbox = inbox
         self.lock = lock
@@ -44,6 +46,7 @@ class Worker:
         self.heart = heart
         self.now = now
         self.batch_max = batch_max
+        self.slot = slot or Slot()
         self._said = "", 0
         self.stopping = False  # set by a signal: finish what waits, then leave
 
@@ -59,7 +62,9 @@ class Worker:
         batch = self.inbox.take(self.batch_max, wait_seconds)
         self.heart.beat()
         if batch:
-            self.inbox.answer(self._settle(batch))
+            outcomes = self._settle(batch)
+            self.slot.observe(BATCH, len(batch))  # what was answered is counted already
+            self.inbox.answer(outcomes)
             self.heart.count(len(batch))
         return len(batch)
 
@@ -70,13 +75,18 @@ class Worker:
                 batch += self.inbox.take_waiting(self.batch_max - len(batch))
                 return self._settle_under_lock(batch, token)
         except (Fenced, LedgerFault) as fault:
+            self._count(fault)
             self._complain(len(batch), fault)
             return [Unsettled(str(fault))] * len(batch)
         except FOR_THE_POOL:
             raise
         except Exception as bug:  # whatever it is, it shall not end one worker after the other
+            self.slot.count(INCONSISTENT.at)
             log.critical("a batch of %d would break the ledger: %s", len(batch), _in_words(bug))
             return [self._settle_alone(command) for command in batch]
+
+    def _count(self, fault: Exception) -> None:
+        self.slot.count(FENCED.at if isinstance(fault, Fenced) else FAULTS.of("settle"))
 
     def _complain(self, count: int, fault: Exception) -> None:
         """Say a fault, but not again at each of many batches."""
@@ -108,7 +118,9 @@ class Worker:
         except Exception:
             self.ledger.commit(Settlement(), token)  # nothing: it only ends what `load` began
             raise
+        began = clock_us()
         self.ledger.commit(settlement, token)
+        self.slot.observe(COMMIT_TIME, clock_us() - began)
         return settlement.outcomes
 
 

@@ -17,6 +17,7 @@ from workers.domain import Command, Outcome, Purchase, UnknownEvent
 from workers.handoffs import Inbox, Lane
 from workers.handoffs.courier import Courier
 from workers.hearts import clock_ms
+from workers.metrics import Slot
 
 PATIENCE_SECONDS = 10.0
 LONG_MS = 60_000
@@ -121,6 +122,7 @@ class Ends:
 
     def __init__(self, meeting: Meeting) -> None:
         self.meeting = meeting
+        self.slot = Slot()  # where all couriers count
         self._workers: list[WorkerEnd] = []
         self._lanes: list[Lane] = []
 
@@ -133,7 +135,7 @@ class Ends:
         """Start a web process's end, with a lane to each of these workers, or to worker 1."""
         lanes = [self.meeting.lane(worker) for worker in workers or (1,)]
         self._lanes += lanes
-        courier = Courier(lanes, max_in_flight=max_in_flight, frame_max=frame_max)
+        courier = Courier(lanes, max_in_flight=max_in_flight, frame_max=frame_max, slot=self.slot)
         courier.start()
         return courier
 

@@ -24,6 +24,7 @@ from workers.hearts import Hearts
 from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
 from workers.locks import RedisLock
+from workers.metrics import FENCED
 from workers.shards.keys import Keys
 from workers.shards.link import Script
 from workers.shards.turn import Turn
@@ -243,6 +244,7 @@ def test_a_commit_is_refused_that_comes_later_than_its_turn_allows(
     for _ in range(3):
         worker.run_once(0.05)
     assert redis_server.ask("XLEN", KEYS.commands) == 1
+    assert worker.slot.words[FENCED.at] > 0
     monkeypatch.undo()
     settle_all(worker, redis_server)
     check_sold(redis_server, 1)

@@ -22,6 +22,8 @@ from workers.handoffs.unix_socket import (
     short_path,
     socket_name,
 )
+from workers.hearts import clock_ms
+from workers.metrics import RESENT
 
 
 class UnixMeeting:
@@ -288,3 +290,16 @@ def test_an_answer_that_is_none_breaks_the_lane_and_another_worker_is_asked(
     assert receipt.outcome is None
     assert ends.worker(2).serve() == [receipt.command]
     assert receipt.wait(PATIENCE_SECONDS) == told(wish(1))
+
+
+def test_a_frame_that_has_to_go_to_another_worker_is_counted(ends: Ends) -> None:
+    leaving, courier = ends.worker(1), ends.courier(1, 2)
+    receipt = courier.hand_over(wish(1))
+    leaving.gather(1)
+    assert ends.slot.words[RESENT.at] == 0
+    leaving.close()
+    assert ends.worker(2).serve() == [receipt.command]
+    assert ends.slot.words[RESENT.at] == 1
+    assert 0 < receipt.handed_us <= receipt.sent_us
+    receipt.wait(PATIENCE_SECONDS)
+    assert receipt.sent_us < receipt.settled_us

@@ -23,6 +23,7 @@ from workers.ledgers.sqlite import SqliteLedger
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.locks import HeldProcessLock, ProcessLock
 from workers.rules import Settlement, State, settle
+from workers.metrics import FAULTS, FENCED, INCONSISTENT
 from workers.worker import Worker
 
 
@@ -72,6 +73,10 @@ class Shop:
         """Return a worker's connection to the ledger file."""
         ledger: Any = self.workers[worker].ledger
         return ledger._connection
+
+    def counted(self, worker: int, word: int) -> int:
+        """Return what a worker has counted of something."""
+        return int(self.workers[worker].slot.words[word])
 
     def damage(self, sql: str) -> None:
         connection = apsw.Connection(str(self.path))
@@ -176,6 +181,7 @@ def test_a_command_that_cannot_be_settled_is_given_up_alone(shop: Shop, damage: 
     shop.damage(damage)
     found = shop.settle(buy(2), cancel(1), buy(3))
     assert kinds(found) == [Sold, Unsettled, Sold]
+    assert shop.counted(1, INCONSISTENT.at) + shop.counted(1, FAULTS.of("settle")) > 0
     assert kinds(shop.settle(cancel(1))) == [Unsettled]
 
 
@@ -220,6 +226,7 @@ def test_a_worker_that_lost_the_lock_says_that_nothing_is_known_and_then_goes_on
 ) -> None:
     shop.damage("UPDATE ledger SET fence = 1000")
     assert kinds(shop.settle(buy(1), put(gala(20)))) == [Unsettled, Unsettled]
+    assert shop.counted(1, FENCED.at) == 1
     shop.lock.start_above(1_000)
     assert kinds(shop.settle(buy(1), courier=2)) == [Sold]
 
@@ -229,6 +236,7 @@ def test_on_a_full_disk_nothing_is_known_and_with_room_the_same_keys_sell(shop: 
     shop.ledger_of(1).execute("PRAGMA max_page_count = 1")  # SQLite takes what there is already
     wishes = [buy(key, 900, buyer="b" * 250) for key in range(50)]
     assert kinds(shop.settle(*wishes)) == [Unsettled] * 50
+    assert shop.counted(1, FAULTS.of("settle")) == 1
     shop.ledger_of(1).execute("PRAGMA max_page_count = 1000000")
     assert kinds(shop.settle(*wishes)) == [Sold] * 50
     reader = SqliteReader(shop.path)

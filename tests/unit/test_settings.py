@@ -92,11 +92,22 @@ def test_variables_of_other_programs_are_left_alone() -> None:
 )
 def test_an_address_is_a_host_and_a_port(bind: str, address: tuple[str, int]) -> None:
     assert read_settings({"SOLDOUT_BIND": bind}).address == address
+    assert read_settings({"SOLDOUT_METRICS_BIND": bind}).metrics_address == address
+
+
+def test_metrics_have_an_address_of_their_own_only_if_one_is_given() -> None:
+    assert read_settings({}).metrics_address is None
 
 
 WRONG = {
     "BIND": ["8000", ":8000", "localhost", "localhost:", "localhost:http", "a b:80", "::1:80"],
     "BIND ": ["x:0", "x:65536", "x:100000", "x:-1", "http://x:80", "x:80\n", "x:٨٠"],
+    "METRICS": ["public", "Open"],
+    "METRICS_BIND": ["9108", ":9108", "x:0", "x:65536", "http://x:80", "x:80\n"],
+    "LOG": ["xml", "JSON"],
+    "ACCESS_LOG": ["-0.1", "1.1", "all", "nan"],
+    "LOG_BUYERS": ["perhaps", "2"],
+    "SERVER_TIMING": ["on", "Asked"],
     "LOCK": ["none", "Process", " process", "redis://127.0.0.1"],
     "REDIS_REPLICAS": ["-1", "11", "all"],
     "REDIS_DURABILITY": ["none", "Strict"],

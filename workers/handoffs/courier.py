@@ -20,6 +20,7 @@ from workers.domain import Command, Outcome, Unreached, Unsettled
 from workers.errors import Overloaded, Unavailable
 from workers.handoffs import Lane
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
+from workers.metrics import RESENT, Slot, clock_us
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,24 @@ SWEEP_SECONDS: Final = 0.05  # how exact waits and deadlines are kept here
 class Receipt:
     """One command on its way. `outcome` is None until it is settled."""
 
-    __slots__ = ("_waiter", "command", "outcome", "sent", "wait_until_ms")
+    __slots__ = (
+        "_waiter",
+        "command",
+        "handed_us",
+        "outcome",
+        "sent",
+        "sent_us",
+        "settled_us",
+        "wait_until_ms",
+    )
 
     def __init__(self, command: Command) -> None:
         self.command = command
         self.outcome: Outcome | None = None
         self.sent = False  # a worker may have seen it
+        self.handed_us = clock_us()
+        self.sent_us = 0  # when its last frame left
+        self.settled_us = 0
         self.wait_until_ms = 0
         self._waiter: Any = None
 
@@ -72,12 +85,14 @@ class Courier:
         max_in_flight: int,
         frame_max: int,
         patience_seconds: float | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self._lanes = lanes
         self._max_in_flight = max_in_flight
         self._frame_max = frame_max
         self._frame_full = min(frame_max, FRAME_FULL)
         self._patience_ms = None if patience_seconds is None else patience_seconds * 1000
+        self._slot = slot or Slot()
         self._connected: set[Lane] = set()
         self._failing_since_ms: int | None = None  # since then frames failed, and none was answered
         self._queue: deque[Receipt] = deque()
@@ -150,13 +165,16 @@ class Courier:
         try:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
+            self._slot.count(RESENT.at)
             self._queue.extendleft(reversed(frame))
             self._fail()
             self._wake_sender()
             raise
         self._failing_since_ms = None
         self.settled += 1
+        now_us = clock_us()
         for receipt, outcome in zip(frame, outcomes, strict=True):
+            receipt.settled_us = now_us
             self._settle(receipt, outcome)
 
     def _next_frame(self, lane: Lane) -> list[Receipt]:
@@ -165,13 +183,15 @@ class Courier:
             if not self._queue:
                 self._idle[lane] = waiter = Waiter()
                 waiter.get()
-            now_ms = clock_ms()
+            now_us = clock_us()
+            now_ms = now_us // 1_000
             while self._queue and len(frame) < self._frame_max:
                 receipt = self._queue.popleft()
                 if now_ms > receipt.command.deadline_ms:
                     self._expire(receipt)
                 else:
                     receipt.sent = True
+                    receipt.sent_us = now_us
                     frame.append(receipt)
         return frame
 

@@ -18,6 +18,7 @@ from workers.codec import GARBAGE, decode_commands, decode_outcomes, encode
 from workers.domain import Command, Outcome
 from workers.errors import LedgerFault, LedgerLost
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
+from workers.metrics import FAULTS, Slot
 from workers.shards.frames import Frame
 from workers.shards.keys import Keys
 from workers.shards.link import Link, Script, call
@@ -54,7 +55,7 @@ class RedisInbox:
             if turn.frames and not commands:
                 self.answer([])
         except LedgerFault as fault:
-            turn.complain(fault)
+            self._complain(fault)
             return []
         return commands
 
@@ -74,11 +75,15 @@ class RedisInbox:
             if turn.frames:
                 turn.answer(turn.bodies(outcomes))
         except LedgerFault as fault:
-            turn.complain(fault)
+            self._complain(fault)
 
     def close(self) -> None:
         """Take no more; what is on the stream is another worker's."""
         self._turn.close()
+
+    def _complain(self, fault: LedgerFault) -> None:
+        self._turn.slot.count(FAULTS.of("take"))
+        self._turn.complain(fault)
 
     def _open(self, frames: list[Frame]) -> list[Command]:
         commands: list[Command] = []
@@ -99,8 +104,9 @@ class RedisInbox:
 class RedisLane:
     """The web's end of one way to a shard's workers, whichever of them is at work."""
 
-    def __init__(self, server: Server, shard: int) -> None:
+    def __init__(self, server: Server, shard: int, slot: Slot | None = None) -> None:
         self._server = server
+        self._slot = slot or Slot()
         self._shard = shard
         self._keys = Keys(shard)
         self._name = ""
@@ -138,6 +144,7 @@ class RedisLane:
 
     def _broken(self, fault: LedgerFault) -> ConnectionError:
         """Say a fault once, though it is tried again and again, and not at once."""
+        self._slot.count(FAULTS.of("send"))
         if str(fault) != self._said:
             self._said = str(fault)
             log.error("no purchase reaches the workers: %s", fault)

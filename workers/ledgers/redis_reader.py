@@ -21,6 +21,7 @@ from workers.shards.keys import Keys, home_of_order, shard_of_event
 from workers.shards.link import Command
 from workers.shards.pulses import read_pulses
 from workers.shards.server import Server
+from workers.shards.state import ShardState, read_state
 
 JOURNAL_PAGE: Final = 500
 
@@ -117,6 +118,14 @@ class RedisReader:
             with self._server.reading(shard) as link:
                 found += [HostPulse(*pair) for pair in read_pulses(link, shard)]
         found.sort(key=lambda worker: (worker.host, worker.pulse.worker, worker.pulse.pid))
+        return found
+
+    def shards(self) -> list[ShardState]:
+        """Return how each shard stands."""
+        found = []
+        for shard in range(1, self._server.shards + 1):
+            with self._server.reading(shard) as link:
+                found.append(read_state(link, shard, len(read_pulses(link, shard))))
         return found
 
     def close(self) -> None:

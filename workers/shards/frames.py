@@ -25,6 +25,11 @@ class Frame(Struct):
     body: bytes
     unread: int = 0  # commands that could not be read, by the sender's count
 
+    @property
+    def arrived_ms(self) -> int:
+        """When it came, by Redis' clock, which entries of a stream are named by."""
+        return int(self.id.partition(b"-")[0])
+
 
 def read_frame(entry_id: bytes, fields: list[bytes]) -> Frame:
     """Read an entry of the stream; one that is no frame of ours has no commands, and is dropped."""

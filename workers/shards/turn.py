@@ -20,6 +20,7 @@ from workers.codec import encode
 from workers.domain import Now, Outcome, Unsettled
 from workers.errors import BootFailed, Fenced, Inconsistent, LedgerFault, LedgerLost, StartAgain
 from workers.hearts import HEARTBEAT_LIMIT_MS, Heart, Phase, clock_ms
+from workers.metrics import LOCK_HELD, LOCK_WAIT, Slot, clock_us
 from workers.shards.frames import Frame, read_frame
 from workers.shards.keys import Keys
 from workers.shards.link import Command, Link, Script, call
@@ -50,6 +51,7 @@ class Turn:
         ttl_ms: int,
         heart: Heart | None = None,
         shards: int = 1,
+        slot: Slot | None = None,
     ) -> None:
         self.server = server
         self.shard = shard
@@ -63,6 +65,8 @@ class Turn:
         self._last_token = 0  # of the turn that read `frames`
         self._ttl_ms = ttl_ms
         self._heart = heart
+        self.slot = slot or Slot()
+        self._since_us = 0  # since when we have the lock
         self._told_ms = -TELL_EVERY_MS
         self._shards = shards
         self._counted = False  # whether the ledger has that many
@@ -119,6 +123,9 @@ class Turn:
         self._began = redis_ms, our_ms
         self.token = self._last_token = token
         self.frames = frames
+        self._since_us = clock_us()
+        if frames:
+            self.slot.observe(LOCK_WAIT, max(0, redis_ms - frames[0].arrived_ms) * 1_000)
         if self._heart:
             self._heart.enter(Phase.HOLDING)
 
@@ -239,6 +246,7 @@ class Turn:
             self.token = None
             keys = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
             self.run(_RELEASE, keys, self.owner)
+            self.slot.observe(LOCK_HELD, clock_us() - self._since_us)
             self._rest()
 
     def abandon(self) -> None:
@@ -300,6 +308,8 @@ class Turn:
 
     def _over(self) -> None:
         self._begun = None
+        if self.token is not None:
+            self.slot.observe(LOCK_HELD, clock_us() - self._since_us)
         self.token = None
         self.frames = []
         self._rest()

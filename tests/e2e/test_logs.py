@@ -1,0 +1,181 @@
+"""The log: one format for all processes, and if asked for a line a request without a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.conftest import MOMENT, Visitor
+from tests.harness import Soldout, serving, wait_until
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
+    """A service whose log has a line for each request."""
+    with serving(tmp_path_factory.mktemp("logged") / "data", access_log=1) as service:
+        yield service
+
+
+@pytest.fixture
+def buyer(logged: Soldout) -> Iterator[Visitor]:
+    visitor = Visitor(logged.url)
+    yield visitor
+    visitor.session.close()
+
+
+@pytest.fixture
+def hall(logged: Soldout) -> str:
+    """An event of the test's own."""
+    name = f"hall-{secrets.token_hex(6)}"
+    logged.put_event(name, capacity=3)
+    return name
+
+
+def lines(service: Soldout) -> list[dict[str, Any]]:
+    """Return the whole lines of the log, each of which must be JSON."""
+    return [json.loads(line) for line in service.log().splitlines(keepends=True) if "\n" in line]
+
+
+def lines_with(service: Soldout, count: int, **fields: object) -> list[dict[str, Any]]:
+    """Wait for so many lines with these fields; return them."""
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in lines(service) if fields.items() <= line.items()]
+
+    wait_until(lambda: len(found()) >= count, 5, service.log)
+    assert len(found()) == count
+    return found()
+
+
+def test_a_purchase_has_one_line_that_says_how_it_went(
+    logged: Soldout, buyer: Visitor, hall: str
+) -> None:
+    order = buyer.post(
+        "/buy",
+        {"event": hall, "quantity": 2, "buyer": "ann@example.com"},
+        Traceparent=f"00-{TRACE}-00f067aa0ba902b7-01",
+    ).json()
+    buyer.post("/buy", {"event": hall, "quantity": 2})
+    sold, refused = lines_with(logged, 2, message="request", event=hall)
+    assert order["id"].startswith(sold["purchase"])
+    assert (sold["route"], sold["method"], sold["status"]) == ("/buy", "POST", 201)
+    assert (sold["outcome"], sold["trace_id"]) == ("sold", TRACE)
+    assert 0 <= sold["queue_ms"] + sold["worker_ms"] <= sold["total_ms"]
+    assert MOMENT.fullmatch(sold["at"])
+    assert re.fullmatch(r"web [12]", sold["process"])
+    assert sold["pid"] in logged.family()["web"]
+    assert (refused["status"], refused["outcome"]) == (409, "sold-out")
+    assert "trace_id" not in refused
+
+
+def test_other_requests_have_a_line_too_by_their_route(
+    logged: Soldout, buyer: Visitor, hall: str
+) -> None:
+    def counted() -> list[int]:
+        routes = [line.get("route") for line in lines(logged)]
+        return [routes.count("/remaining/<event_id>"), routes.count("none")]
+
+    before = counted()
+    buyer.get(f"/remaining/{hall}")
+    buyer.get(f"/{hall}-is-no-route")
+    wait_until(lambda: counted() == [n + 1 for n in before], 5, logged.log)
+
+
+def test_no_secret_and_nobodys_name_is_in_the_log(
+    logged: Soldout, buyer: Visitor, hall: str
+) -> None:
+    key = secrets.token_hex(16)
+    body = {"event": hall, "quantity": 1, "buyer": "ann@example.com"}
+    order = buyer.post("/buy", body, Idempotency_Key=key).json()
+    assert buyer.get(f"/orders/{order['id']}").status_code == 200
+    assert logged.admin("GET", f"/orders?key={key}").status_code == 200
+    wait_until(lambda: '"route":"/orders"' in logged.log(), 5, logged.log)
+    text = logged.log()
+    for secret in (
+        *(key, order["id"], order["tickets"][0]["code"], logged.admin_key),
+        *("ann@example.com", '127.0.0.1"'),
+    ):
+        assert secret not in text, secret
+
+
+def test_the_settings_may_allow_names(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", access_log=1, log_buyers="true") as service:
+        service.put_event("gala", capacity=3)
+        service.buy("gala", buyer='"Ann" é')
+        [line] = lines_with(service, 1, event="gala")
+    assert (line["buyer"], line["client"]) == ('"Ann" é', "127.0.0.1")
+
+
+@pytest.mark.parametrize(("share", "found"), [(None, 0), (0, 0), (1, 20)])
+def test_by_default_a_request_leaves_no_line(tmp_path: Path, share: int | None, found: int) -> None:
+    settings = {} if share is None else {"access_log": share}
+    with serving(tmp_path / "data", **settings) as service:
+        for _ in range(20):
+            requests.get(f"{service.url}/remaining", timeout=5)
+    routes = [line.get("route") for line in lines(service)]  # when it has left, all are written
+    assert routes.count("/remaining") == found
+
+
+def send_garbage(service: Soldout) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+        connection.sendall(b"\0nonsense\r\n\r\n")
+        connection.recv(1_000)
+
+
+def kill_a_web(service: Soldout) -> None:
+    os.kill(service.family()["web"][0], signal.SIGKILL)
+
+
+def kill_a_worker(service: Soldout) -> None:
+    os.kill(service.family()["worker"][0], signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("fault", "process", "words"),
+    [
+        (send_garbage, "web", "no request from"),
+        (kill_a_web, "gunicorn", "SIGKILL"),
+        (kill_a_worker, "supervisor", "ended with status -9: started again"),
+    ],
+)
+def test_all_processes_log_in_one_format(
+    logged: Soldout, fault: Callable[[Soldout], None], process: str, words: str
+) -> None:
+    fault(logged)
+
+    def said() -> list[dict[str, Any]]:
+        return [
+            line
+            for line in lines(logged)
+            if words in line["message"] and line["process"].startswith(process)
+        ]
+
+    wait_until(said, 10, logged.log)
+    for line in said():
+        assert list(line)[:5] == ["at", "level", "process", "pid", "message"]
+        assert MOMENT.fullmatch(line["at"])
+        assert line["level"] in {"warning", "error"}
+    wait_until(logged.ready, 10, logged.log)
+
+
+def test_people_may_have_text(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", log="text", access_log=1) as service:
+        service.put_event("gala", capacity=3)
+        service.buy("gala", buyer="ann")
+        wait_until(lambda: "outcome" in service.log(), 5, service.log)
+        text = service.log()
+    moment = MOMENT.pattern
+    assert re.search(rf"^{moment} \[info     \] selling at {service.url}", text, re.MULTILINE)
+    assert re.search(rf'^{moment} \[info     \] request .*outcome="sold"', text, re.MULTILINE)
