@@ -22,7 +22,6 @@ from workers.handoffs.unix_socket import (
     short_path,
     socket_name,
 )
-from workers.hearts import clock_ms
 from workers.metrics import RESENT
 
 

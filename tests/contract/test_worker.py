@@ -22,8 +22,8 @@ from workers.hearts import Hearts, Phase, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.locks import HeldProcessLock, ProcessLock
-from workers.rules import Settlement, State, settle
 from workers.metrics import FAULTS, FENCED, INCONSISTENT
+from workers.rules import Settlement, State, settle
 from workers.worker import Worker
 
 

@@ -14,6 +14,7 @@ from service.stores import open_store
 from tests.simulation.scheduler import Host, Process, sim
 from tests.simulation.shop import Shop, Web
 from workers.errors import LedgerFault
+from workers.metrics import Metrics, Slot
 from workers.pool import Pool, Site
 from workers.supervisor import Supervisor
 
@@ -26,7 +27,8 @@ def start_pool(host: Host, make_site: Callable[[], Site]) -> Process:
 
     def supervise() -> None:
         site = make_site()
-        host.pool = Pool(host.settings, site)
+        slot = Slot(Metrics(host.settings.metrics_path, create=True).supervisor)
+        host.pool = Pool(host.settings, site, slot)
         Supervisor(host.settings, site, host.pool, None).run()
         sim().note("the pool has drained")
         sim().later(0.05, start_again)
@@ -71,7 +73,7 @@ def _serve(process: Process, shop: Shop) -> None:
     settings: Any = process.host.settings
     while True:
         try:
-            store = open_store(settings)
+            store = open_store(settings, Slot())
             break
         except LedgerFault as fault:
             sim().note(f"not yet: {fault}")

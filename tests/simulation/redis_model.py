@@ -38,7 +38,8 @@ class RedisModel:
             b"redis = {} function redis.error_reply(text) return { err = text } end"
             b" function redis.acl_check_cmd() return true end"
         )
-        self._lua.globals().redis[b"call"] = self._call
+        for name in (b"call", b"pcall"):  # keys have the types that they should have
+            self._lua.globals().redis[name] = self._call
         self.begin()
 
     def begin(self) -> None:

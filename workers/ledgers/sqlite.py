@@ -80,8 +80,8 @@ class SqliteLedger:
         if new:
             create(self._connection)
         self._seen.check(*self._connection.execute("SELECT id, fence FROM ledger").get)
-        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         self._sync_what_was_recovered()
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
     def _sync_what_was_recovered(self) -> None:
         """Copy the WAL into the file, and both to the disk, before anybody is told what they hold.
