@@ -238,8 +238,8 @@ def test_shared_memory_that_is_damaged_is_made_again(
 ) -> None:
     size = len(crashed.kept[SHM])
     damages = [
-        *flips(crashed, SHM, chance),
-        *((f"cut at {at}", rewritten(SHM, cut(at))) for at in chance.sample(range(size), 20)),
+        *chance.sample(list(flips(crashed, SHM, chance)), 25),
+        *((f"cut at {at}", rewritten(SHM, cut(at))) for at in chance.sample(range(size), 10)),
         ("garbage", rewritten(SHM, lambda data: data.__setitem__(slice(None), b"\xa5" * size))),
     ]
     assert campaign(crashed, folder / "trial", damages).keys() == {"harmless"}

@@ -27,7 +27,7 @@ SHARD = "soldout:{s01}:"
 COMMANDS = f"{SHARD}commands"
 EVENT = "gala"
 CAPACITY = 100_000
-ENTRIES = 300
+ENTRIES = 150
 PATIENCE_SECONDS = 20.0
 
 
@@ -169,6 +169,7 @@ def refused_or_sold(host: Host, event: str, buyer: str) -> str | None:
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 KEYS = ("events", "orders", "meta", "lock", "wanted", "wake", "commands", "workers", "claims")
+LONG = pytest.mark.long
 AT_ONCE = {("events", "string"), ("orders", "list"), ("commands", "hash"), ("meta", "stream")}
 EVENTS_KEYS = ("journal:limited", "tickets:limited", "bought:limited")
 
@@ -176,7 +177,7 @@ EVENTS_KEYS = ("journal:limited", "tickets:limited", "bought:limited")
 @pytest.mark.parametrize(
     ("key", "kind"),
     [
-        pytest.param(key, kind, marks=() if (key, kind) in AT_ONCE else pytest.mark.long)
+        pytest.param(key, kind, marks=() if (key, kind) in AT_ONCE else LONG)
         for key in (*KEYS, *EVENTS_KEYS)
         for kind in ("string", "list", "hash", "stream")
     ],
@@ -217,7 +218,7 @@ def test_values_that_cannot_be_read_sell_nothing_and_concern_nobody_else(
     places = [(f"{SHARD}events", b"limited"), (f"{SHARD}orders", field)]
     heard: dict[int, int] = {}
     with undisturbed(host, patience=True):
-        for number in range(24):
+        for number in range(16):
             key, name = places[number % 2]
             good_value = client.hget(key, name)
             assert good_value is not None
@@ -275,7 +276,10 @@ def cut_the_end_off(site: Site) -> None:
     site.redis.start()
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["it runs", "it starts later"])
+@pytest.mark.parametrize(
+    "running",
+    [pytest.param(True, id="it runs"), pytest.param(False, id="it starts later", marks=LONG)],
+)
 def test_an_append_only_file_without_its_end_is_refused_as_older(
     tmp_path: Path, running: bool
 ) -> None:
