@@ -153,6 +153,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
 }
 _IN_A_PATH: Final = "/:@!$&'()*+,;=~"  # RFC 3986, section 3.3: what needs no percent-encoding
+_CONTROLS: Final = dict.fromkeys((*range(32), 127), "?")  # a detail is one line, whatever was asked
 _SLUGS_BY_STATUS: Final = {
     400: "malformed-request",
     404: "not-found",
@@ -192,7 +193,7 @@ def document(slug: str, detail: str, path: str, **members: Any) -> bytes:
             "type": f"/problems/{slug}",
             "title": kind.title,
             "status": kind.status,
-            "detail": detail,
+            "detail": detail if detail.isprintable() else detail.translate(_CONTROLS),
             "instance": quote(path, safe=_IN_A_PATH),
             **members,
         }

@@ -5,6 +5,7 @@ Small enough that each of its pages is damaged, large enough that trees and inde
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ import apsw
 import pytest
 
 from tests.fuzz.damaged import NAME, Damage, History, campaign, try_out
-from tests.harness import SEED, note
+from tests.harness import SEED, STOP_SECONDS, Soldout, ended, note, serving, wait_until
 from workers.ledgers import sqlite, sqlite_reader
 from workers.ledgers.sqlite_seen import Seen
 
@@ -238,8 +239,8 @@ def test_shared_memory_that_is_damaged_is_made_again(
 ) -> None:
     size = len(crashed.kept[SHM])
     damages = [
-        *flips(crashed, SHM, chance),
-        *((f"cut at {at}", rewritten(SHM, cut(at))) for at in chance.sample(range(size), 20)),
+        *chance.sample(list(flips(crashed, SHM, chance)), 25),
+        *((f"cut at {at}", rewritten(SHM, cut(at))) for at in chance.sample(range(size), 10)),
         ("garbage", rewritten(SHM, lambda data: data.__setitem__(slice(None), b"\xa5" * size))),
     ]
     assert campaign(crashed, folder / "trial", damages).keys() == {"harmless"}
@@ -366,3 +367,38 @@ def test_without_them_a_cut_log_would_sell_again_and_these_tests_would_see_it(
     damage = rewritten(WAL, cut(len(crashed.kept[WAL]) // 2))
     with pytest.raises(AssertionError, match=r"another order|sold again"):
         campaign(crashed, folder / "trial", without_shm(iter([("cut", damage)])))
+
+
+# --- a whole service ------------------------------------------------------------------------------
+
+
+def test_a_service_whose_log_was_removed_after_a_crash_says_so_and_does_not_start(
+    tmp_path: Path,
+) -> None:
+    """Somebody tidied up: without the log, SQLite would sell again what was confirmed."""
+    with serving(tmp_path / "data") as service:
+        service.put_event("gala", capacity=9)
+        assert service.buy("gala", 3).status_code == 201
+        service.kill()
+    wait_until(lambda: not still_written(service), STOP_SECONDS, "all have ended")
+    for name in (WAL, SHM):
+        (service.data_dir / name).unlink()
+    with ended(Soldout(service.data_dir)) as again:
+        process = again.launch().process
+        assert process is not None
+        assert process.wait(STOP_SECONDS) == 1
+        said = again.log()
+    assert "Traceback" not in said
+    refusals = {line for line in said.splitlines() if line.startswith("soldout: the ledger ")}
+    assert len(refusals) == 1, said
+    assert str(service.data_dir / SEEN) in refusals.pop()
+
+
+def still_written(service: Soldout) -> bool:
+    """Say whether a process of a killed service lives: all hold its directory's lock."""
+    with (service.data_dir / "serve.lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -36,7 +36,7 @@ from workers.hearts import clock_ms
 WORKERS = 2
 SILENCE_SECONDS = 10.0
 EVENT = "framed"
-FRAMES = 1_200
+FRAMES = 800
 
 
 @pytest.fixture
@@ -161,7 +161,10 @@ def test_spoiled_frames_end_no_worker(soldout: Soldout, chance: random.Random) -
         pytest.param(framed_as(encode([Probe(1)])) + b"x", id="more than a frame"),
     ],
 )
-@pytest.mark.parametrize("close", [True, False], ids=["closed", "left open"])
+@pytest.mark.parametrize(
+    "close",
+    [pytest.param(False, id="left open"), pytest.param(True, id="closed", marks=pytest.mark.long)],
+)
 def test_a_frame_that_is_none_holds_up_nobody(soldout: Soldout, frame: bytes, close: bool) -> None:
     with ExitStack() as lines, undisturbed(soldout):
         for worker in range(1, WORKERS + 1):

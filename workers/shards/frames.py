@@ -11,7 +11,7 @@ from workers.codec import encode
 
 log = logging.getLogger(__name__)
 
-COUNT_MAX: Final = 1_024  # as SOLDOUT_BATCH_MAX; each command that cannot be read gets an answer
+COUNT_MAX: Final = 10_000  # more than any lane sends; each one unread is answered, and costs memory
 
 
 class Frame(Struct):
