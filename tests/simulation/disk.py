@@ -65,15 +65,11 @@ class Disk:
         return stored
 
     def sync(self, path: str) -> None:
-        """Bring a file's content to the disk; and names, as SQLite syncs the directory of a WAL or
-        journal that it makes.
-        """
+        """Bring a file's content to the disk."""
         stored = self.file(path)
         for op in stored.unsynced:
             apply(stored.content, op)
         stored.unsynced.clear()
-        if path.endswith(("-wal", "-journal")) and not stored.named:
-            self.sync_names()
 
     def sync_names(self) -> None:
         """Bring the directory to the disk."""
@@ -150,6 +146,8 @@ class File(apsw.VFSFile):
         self._disk = _disks[0]
         self._process: Process | None = sim().current.process if sim().current else None  # type: ignore[union-attr]
         self._disk.file(self._path)
+        # SQLite syncs the directory with the first fsync of each handle of such a file.
+        self._names_too = self._path.endswith(("-wal", "-journal"))
 
     def _point(self, what: str) -> None:
         if self._process is not None and self._process.dead:
@@ -187,6 +185,9 @@ class File(apsw.VFSFile):
         fails, late = sim().chance(disk.sync_fault_chance), sim().chance(0.5)
         if not fails or late:
             disk.sync(self._path)
+            if self._names_too:
+                disk.sync_names()
+                self._names_too = False
         if fails:
             sim().note("the fsync fails")
             raise apsw.IOError("simulated")
