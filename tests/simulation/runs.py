@@ -104,8 +104,9 @@ def run(
     except Stuck as stuck:
         simulation.fail(f"stuck: {stuck}")
         simulation.end()
-    except Exception:
-        simulation.fail(traceback.format_exc())
+    except Exception as error:
+        simulation.fail(f"the end of the run: {type(error).__name__}: {error}")
+        simulation.note(traceback.format_exc())
         simulation.end()
     world = sale.world
     return Verdict(
