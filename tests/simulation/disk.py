@@ -97,30 +97,41 @@ class Disk:
                 continue
             for op in stored.unsynced:
                 if rng.random() < survives:
-                    apply(stored.content, op if rng.random() < 0.7 else None, torn=op)
+                    (apply if rng.random() < 0.7 else tear)(stored.content, op)
             self.files[path] = Stored(stored.content, named=True)
             Path(path).write_bytes(stored.content)
             Path(path + "-shm").unlink(missing_ok=True)
             sim().note(f"{Path(path).name} has {len(stored.content)} bytes after the power failure")
 
 
-def apply(content: bytearray, op: Op | None, torn: Op | None = None) -> None:
-    """Do a write to the disk's own content: `op`, or only some sectors of `torn`."""
-    offset, data = op or torn or (0, b"")
+def apply(content: bytearray, op: Op) -> None:
+    """Do a write to the disk's own content."""
+    offset, data = op
     if data is None:
         del content[offset:]
-        content.extend(bytes(max(0, offset - len(content))))
-        return
-    content.extend(bytes(max(0, offset + len(data) - len(content))))
-    if op is not None:
+        _reach(content, offset)
+    else:
+        _reach(content, offset + len(data))
         content[offset : offset + len(data)] = data
+
+
+def tear(content: bytearray, op: Op) -> None:
+    """Do a write in some of the disk's sectors, which begin where they do, not where it does."""
+    offset, data = op
+    if data is None:
+        apply(content, op)
         return
+    _reach(content, offset + len(data))
     at = 0
-    while at < len(data):  # by the disk's sectors, not by those of the write
+    while at < len(data):
         length = min(SECTOR - (offset + at) % SECTOR, len(data) - at)
         if sim().rng.random() < 0.5:
-            content[offset + at : offset + at + length] = data[at : at + length]
+            apply(content, (offset + at, data[at : at + length]))
         at += length
+
+
+def _reach(content: bytearray, size: int) -> None:
+    content.extend(bytes(max(0, size - len(content))))
 
 
 _disks: list[Disk] = [Disk()]
