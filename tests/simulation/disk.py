@@ -51,6 +51,8 @@ class Disk:
         self.full_chance = 0.0
         self.write_fault_chance = 0.0
         self.sync_fault_chance = 0.0
+        self.syncs = 0
+        self.sync_that_fails = 0  # the nth; 0: none
         self.slow_chance = 0.0
         self.crash_chance = 0.0  # of the whole host, at an fsync
         self.crash: Callable[[], None] = lambda: None
@@ -193,7 +195,9 @@ class File(apsw.VFSFile):
             sim().sleep(0.001)
         if sim().chance(disk.slow_chance):
             sim().sleep(sim().rng.choice((0.002, 0.02, 0.2)))
-        fails, late = sim().chance(disk.sync_fault_chance), sim().chance(0.5)
+        disk.syncs += 1
+        fails = disk.syncs == disk.sync_that_fails or sim().chance(disk.sync_fault_chance)
+        late = sim().chance(0.5)
         if not fails or late:
             disk.sync(self._path)
             if self._names_too:

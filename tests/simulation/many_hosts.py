@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tests.simulation.hosts import drain, kill_host, start_pool, start_web
+from tests.simulation.hosts import drain, kill_host, pause, start_pool, start_web
 from tests.simulation.redis_wire import Engine, Redis
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
@@ -77,6 +77,9 @@ class ManyHostsWorld:
             sim().later(rng.random() * seconds, partial(self.redis.crash, down))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
+        if rng.random() < 0.2:
+            host = rng.choice((*self.pools, *self.webs))
+            sim().later(rng.random() * seconds, partial(pause, host, rng.choice((0.3, 2.5, 6.0))))
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, partial(drain, rng.choice(self.pools)))
         if rng.random() < 0.15:
