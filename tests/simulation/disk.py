@@ -51,6 +51,8 @@ class Disk:
         self.full_chance = 0.0
         self.write_fault_chance = 0.0
         self.sync_fault_chance = 0.0
+        self.syncs = 0
+        self.sync_that_fails = 0  # the nth; 0: none
         self.slow_chance = 0.0
         self.crash_chance = 0.0  # of the whole host, at an fsync
         self.crash: Callable[[], None] = lambda: None
@@ -65,15 +67,11 @@ class Disk:
         return stored
 
     def sync(self, path: str) -> None:
-        """Bring a file's content to the disk; and names, as SQLite syncs the directory of a WAL or
-        journal that it makes.
-        """
+        """Bring a file's content to the disk."""
         stored = self.file(path)
         for op in stored.unsynced:
             apply(stored.content, op)
         stored.unsynced.clear()
-        if path.endswith(("-wal", "-journal")) and not stored.named:
-            self.sync_names()
 
     def sync_names(self) -> None:
         """Bring the directory to the disk."""
@@ -101,30 +99,41 @@ class Disk:
                 continue
             for op in stored.unsynced:
                 if rng.random() < survives:
-                    apply(stored.content, op if rng.random() < 0.7 else None, torn=op)
+                    (apply if rng.random() < 0.7 else tear)(stored.content, op)
             self.files[path] = Stored(stored.content, named=True)
             Path(path).write_bytes(stored.content)
             Path(path + "-shm").unlink(missing_ok=True)
             sim().note(f"{Path(path).name} has {len(stored.content)} bytes after the power failure")
 
 
-def apply(content: bytearray, op: Op | None, torn: Op | None = None) -> None:
-    """Do a write to the disk's own content: `op`, or only some sectors of `torn`."""
-    offset, data = op or torn or (0, b"")
+def apply(content: bytearray, op: Op) -> None:
+    """Do a write to the disk's own content."""
+    offset, data = op
     if data is None:
         del content[offset:]
-        content.extend(bytes(max(0, offset - len(content))))
-        return
-    content.extend(bytes(max(0, offset + len(data) - len(content))))
-    if op is not None:
+        _reach(content, offset)
+    else:
+        _reach(content, offset + len(data))
         content[offset : offset + len(data)] = data
+
+
+def tear(content: bytearray, op: Op) -> None:
+    """Do a write in some of the disk's sectors, which begin where they do, not where it does."""
+    offset, data = op
+    if data is None:
+        apply(content, op)
         return
+    _reach(content, offset + len(data))
     at = 0
-    while at < len(data):  # by the disk's sectors, not by those of the write
+    while at < len(data):
         length = min(SECTOR - (offset + at) % SECTOR, len(data) - at)
         if sim().rng.random() < 0.5:
-            content[offset + at : offset + at + length] = data[at : at + length]
+            apply(content, (offset + at, data[at : at + length]))
         at += length
+
+
+def _reach(content: bytearray, size: int) -> None:
+    content.extend(bytes(max(0, size - len(content))))
 
 
 _disks: list[Disk] = [Disk()]
@@ -150,6 +159,8 @@ class File(apsw.VFSFile):
         self._disk = _disks[0]
         self._process: Process | None = sim().current.process if sim().current else None  # type: ignore[union-attr]
         self._disk.file(self._path)
+        # SQLite syncs the directory with the first fsync of each handle of such a file.
+        self._names_too = self._path.endswith(("-wal", "-journal"))
 
     def _point(self, what: str) -> None:
         if self._process is not None and self._process.dead:
@@ -184,9 +195,14 @@ class File(apsw.VFSFile):
             sim().sleep(0.001)
         if sim().chance(disk.slow_chance):
             sim().sleep(sim().rng.choice((0.002, 0.02, 0.2)))
-        fails, late = sim().chance(disk.sync_fault_chance), sim().chance(0.5)
+        disk.syncs += 1
+        fails = disk.syncs == disk.sync_that_fails or sim().chance(disk.sync_fault_chance)
+        late = sim().chance(0.5)
         if not fails or late:
             disk.sync(self._path)
+            if self._names_too:
+                disk.sync_names()
+                self._names_too = False
         if fails:
             sim().note("the fsync fails")
             raise apsw.IOError("simulated")

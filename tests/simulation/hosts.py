@@ -83,6 +83,13 @@ def _serve(process: Process, shop: Shop) -> None:
     process.at_death.append(lambda: shop.webs.remove(web))
 
 
+def pause(host: Host, seconds: float) -> None:
+    """Have all processes of a host stand still, as when its virtual machine does."""
+    for process in host.processes:
+        if not process.dead:
+            sim().stop(process, int(seconds * 1e6))
+
+
 def kill_host(host: Host) -> None:
     """End all processes of a host at once."""
     host.up = False

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tests.simulation.hosts import drain, kill_host, start_pool, start_web
+from tests.simulation.hosts import drain, kill_host, pause, start_pool, start_web
 from tests.simulation.redis_wire import Engine, Redis
 from tests.simulation.scheduler import Host, sim
 from tests.simulation.shop import Shop
@@ -78,9 +78,12 @@ class ManyHostsWorld:
         if rng.random() < 0.2:
             sim().later(rng.random() * seconds, self._set_clock)
         if rng.random() < 0.2:
+            host = rng.choice((*self.pools, *self.webs))
+            sim().later(rng.random() * seconds, partial(pause, host, rng.choice((0.3, 2.5, 6.0))))
+        if rng.random() < 0.2:
             sim().later(rng.random() * seconds, partial(drain, rng.choice(self.pools)))
         if rng.random() < 0.15:
-            sim().later(rng.random() * seconds, partial(self.redis.come_back_empty, seconds / 4))
+            sim().later(rng.random() * seconds, partial(self._lose_data, seconds / 4))
 
     def end_faults(self) -> None:
         """Let everything be well from now on."""
@@ -102,6 +105,12 @@ class ManyHostsWorld:
                 start_web(host, self.shop)
 
         sim().later(sim().rng.random(), back)
+
+    def _lose_data(self, for_seconds: float) -> None:
+        """Have Redis come back empty, if every host has seen its ledger: others cannot know."""
+        hosts = (*self.pools, *self.webs)
+        if all((host.settings.data_path / "seen" / "ledger").exists() for host in hosts):
+            self.redis.come_back_empty(for_seconds)
 
     def _set_clock(self) -> None:
         """Set the clock of some host, or of Redis' own, forwards."""

@@ -72,7 +72,8 @@ class OneHostWorld:
         self.network.slow_chance = drawn(0.01, 0.1, 0.5)
         self.disk.full_chance = drawn(0.001, 0.02)
         self.disk.write_fault_chance = drawn(0.001, 0.02)
-        self.disk.sync_fault_chance = drawn(0.01, 0.1)
+        self.disk.sync_fault_chance = drawn(0.01, 0.1, 0.3)
+        self.disk.sync_that_fails = rng.choice((0, 0, 0, 1, 2, 3, 4, 5))  # while a ledger is made
         self.disk.slow_chance = drawn(0.05)
         self.disk.crash_chance = drawn(0.02, 0.05)
         self.disk.crash = lambda: self.die(power=rng.random() < 0.5)

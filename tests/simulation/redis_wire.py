@@ -119,9 +119,8 @@ class Redis:
         sim().note("Redis dies")
         self.up = False
         self._scripts.clear()
-        for connection in self.connections:
+        for connection in list(self.connections):
             connection.lose()
-        self.connections.clear()
 
         def start() -> None:
             sim().note("Redis is back")

@@ -104,8 +104,9 @@ def run(
     except Stuck as stuck:
         simulation.fail(f"stuck: {stuck}")
         simulation.end()
-    except Exception:
-        simulation.fail(traceback.format_exc())
+    except Exception as error:
+        simulation.fail(f"the end of the run: {type(error).__name__}: {error}")
+        simulation.note(traceback.format_exc())
         simulation.end()
     world = sale.world
     return Verdict(
@@ -245,7 +246,7 @@ class Sale:
             return rng.choice(rates) if storm or rng.random() < 0.4 else 0.0
 
         sim().kill_chance = drawn(0.0005, 0.003, 0.01)
-        sim().stop_chance = drawn(0.0003, 0.001)
+        sim().stop_chance = drawn(0.0003, 0.001, 0.003)
         wire.lost_chance = drawn(0.05, 0.3)
         wire.doubled_chance = drawn(0.1, 0.5)
         wire.slow_chance = drawn(0.05, 0.3)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -156,7 +157,7 @@ class Simulation:
         except BaseException as error:
             if not task.process.dead:
                 self.fail(f"{task.name} ended with {type(error).__name__}: {error}")
-                self.failed_with = error
+                self.note("".join(traceback.format_exception(error)))
         task.process.tasks.remove(task)
 
     def kill(self, process: Process, status: int = -9) -> None:

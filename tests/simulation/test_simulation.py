@@ -82,6 +82,17 @@ def test_a_seed_gives_the_same_run_in_every_process() -> None:
         assert traces(told[0]) == traces(told[1])
 
 
+def test_make_replays_the_seed_that_a_failure_names() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "simulate", "SEED=4", "LEDGER=model"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "-m tests.simulation --seed 4 --ledger model" in told
+
+
 def test_another_seed_gives_another_run() -> None:
     told = [end(begin("--ledger", "sqlite", "--seed", seed, "--quiet")) for seed in (4, 5)]
     assert traces(told[0]) != traces(told[1])
