@@ -25,7 +25,7 @@ from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
 from workers.locks import RedisLock
 from workers.shards.keys import Keys
-from workers.shards.link import Script
+from workers.shards.link import Link, Script
 from workers.shards.turn import Turn
 from workers.worker import Worker
 
@@ -41,12 +41,19 @@ def send(url: str, *commands: Command) -> None:
     """Put a frame on the stream, as a web process does."""
     server = server_at(url)
     identity = server.identity()
-    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
-    frame = (len(commands), "lane", 1, IN_GOOD_TIME_MS, encode(list(commands)))
     link = server.link(1)
-    link.run(Script("append"), keys, identity.id if identity else "", -1, 1_000, *frame, 0)
+    append(link, identity.id if identity else "", IN_GOOD_TIME_MS, *commands)
     link.close()
     server.close()
+
+
+def append(link: Link, ledger: str, offset_ms: int, *commands: Command) -> None:
+    """Append a frame, as the first one of a lane."""
+    lane = KEYS.lane("lane")
+    link.ask(("SET", lane, "name 0"))
+    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands, lane]
+    frame = (len(commands), "name", 1, offset_ms, encode(list(commands)))
+    assert link.run(Script("append"), keys, ledger, -1, 1_000, 60_000, *frame) == b"appended"
 
 
 def worker_of(turn: Turn, tmp_hearts: Hearts, number: int = 1) -> Worker:
@@ -255,10 +262,8 @@ def test_a_purchase_past_its_deadline_by_redis_clock_is_too_late_whatever_hosts_
     identity = server.identity()
     assert identity is not None
     link = server.link(1)
-    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
     for key, offset_ms in ((1, 0), (2, IN_GOOD_TIME_MS)):
-        frame = (1, "lane", key, offset_ms, encode([buy(key)]))
-        link.run(Script("append"), keys, identity.id, -1, 1_000, *frame, 0)
+        append(link, identity.id, offset_ms, buy(key))
     link.close()
     server.close()
     settle_all(worker, redis_server)
