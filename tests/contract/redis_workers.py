@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from typing import Final
 
 from tests.contract.redis_places import server_at
@@ -35,10 +36,8 @@ def send(url: str, *commands: Command) -> None:
 
 
 def append(link: Link, ledger: str, offset_ms: int, *commands: Command) -> None:
-    """Append a frame, as the first one of a lane."""
-    lane = KEYS.lane("lane")
-    link.ask(("SET", lane, "name 0"))
-    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands, lane]
+    """Append a frame, as a lane does that has sent none before."""
+    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands, KEYS.lane(uuid.uuid4().hex)]
     frame = (len(commands), "name", 1, offset_ms, encode(list(commands)))
     assert link.run(Script("append"), keys, ledger, -1, 1_000, 60_000, *frame) == b"appended"
 

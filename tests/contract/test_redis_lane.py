@@ -17,10 +17,12 @@ from tests.servers.cutter import Cutter, Moment
 from tests.servers.redis_server import RedisServer
 from tests.unit.builders import buy, cancel, order_id
 from workers.domain import Outcome, Sold, SoldOut
+from workers.errors import BadSetting
 from workers.handoffs import redis_stream
 from workers.handoffs.redis_stream import RedisLane
 from workers.hearts import clock_ms
 from workers.ledgers.redis_reader import RedisReader
+from workers.settings import read_settings
 from workers.shards import link
 from workers.worker import Worker
 
@@ -152,31 +154,21 @@ def test_what_came_before_the_lane_connected_anew_is_settled_before_what_it_send
     assert isinstance(outcome, Sold)
 
 
-def test_a_lane_that_redis_has_forgotten_makes_itself_known_again(web: Web) -> None:
-    """It was idle for more than a day; or Redis lost what it was told last."""
-    web.redis.ask("DEL", *web.redis.ask("KEYS", KEYS.lane("*")))
+def test_a_lane_that_redis_has_forgotten_sends_on(web: Web) -> None:
+    """It was idle for long; or a failover lost what it had sent last."""
+    for key in (2, 3):
+        web.redis.ask("DEL", *web.redis.ask("KEYS", KEYS.lane("*")), "and none")
+        web.send(key)
+        [outcome] = web.settled()
+        assert isinstance(outcome, SoldOut)
+
+
+def test_what_redis_knows_of_a_lane_outlives_every_deadline_and_expires(web: Web) -> None:
     web.send(2)
-    web.gives_up()
-    web.send(2)
-    [outcome] = web.settled()
-    assert isinstance(outcome, SoldOut)
-
-
-def test_a_lane_that_was_idle_for_long_finds_that_out_before_it_sends(
-    web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_stream, "CLOCK_LEARNT_FOR_MS", -1)
-    web.redis.ask("DEL", *web.redis.ask("KEYS", KEYS.lane("*")))
-    before = appends(web.redis)
-    web.send(2)
-    web.gives_up()
-    assert appends(web.redis) == before
-
-
-def test_what_redis_knows_of_a_lane_expires(web: Web) -> None:
-    for _ in range(2):
-        left = [web.redis.ask("PTTL", key) for key in web.redis.ask("KEYS", KEYS.lane("[0-9a-f]*"))]
-        assert left
-        assert all(0 < ms <= redis_stream.LANE_KEPT_MS for ms in left)
-        web.send(2)
-        web.settled()
+    web.settled()
+    known = web.redis.ask("KEYS", KEYS.lane("*"))
+    assert known
+    for key in known:
+        assert 0 < web.redis.ask("PTTL", key) <= redis_stream.LANE_KEPT_MS
+    with pytest.raises(BadSetting):
+        read_settings({"SOLDOUT_DEADLINE_SECONDS": str(redis_stream.LANE_KEPT_MS / 2_000)})

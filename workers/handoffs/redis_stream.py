@@ -1,9 +1,8 @@
 """The hand-off over Redis: frames on the shard's stream, answers on a stream of each lane's own.
 
 A frame stays on the stream until the commit that settles it takes it off (`shards.turn`): a worker
-that dies leaves nothing to claim. A lane has one frame under way; it skips answers to older ones.
-Each connection has a name of its own, which it tells Redis when it is made: what is still on its way
-on an older one is refused when it arrives, and a frame comes on the stream once under each name.
+that dies leaves nothing to claim. A lane has one frame under way. It skips answers to older ones;
+Redis skips older frames that come after a newer one, from a connection that was given up.
 Deadlines go by Redis' clock, which is one for all hosts: a frame says how far its sender's is off.
 """
 
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 BLOCK_MS: Final = 500  # for an answer, between two looks whether it can still come
 FRAMES_MAX: Final = 1_000  # on a shard's stream: without workers, Redis shall not fill up
 CLOCK_LEARNT_FOR_MS: Final = 10_000  # clocks drift, and are set
-LANE_KEPT_MS: Final = 24 * 3_600_000  # what Redis knows of an idle lane; then it connects anew
+LANE_KEPT_MS: Final = 3_600_000  # in Redis, after its last frame: longer than any deadline
 FAULT_SECONDS: Final = 0.05  # between two tries to reach a Redis that is gone
 
 _APPEND = Script("append")
@@ -106,8 +105,8 @@ class RedisLane:
         self._server = server
         self._shard = shard
         self._keys = Keys(shard)
-        self._lane = self._keys.lane(uuid.uuid4().hex)
-        self._name = ""  # of the connection
+        self._lane = self._keys.lane(uuid.uuid4().hex)  # as long as this object counts its frames
+        self._name = ""  # of its connection
         self._link: Link = server.link(shard)
         self._number = 0
         self._seen: Any = "0-0"  # the newest answer that was read
@@ -116,15 +115,14 @@ class RedisLane:
         self._said = ""
 
     def connect(self) -> None:
-        """Reach Redis, learn its clock, and take a new name. Raises ConnectionError."""
-        name = uuid.uuid4().hex
+        """Reach Redis, and learn its clock. Raises ConnectionError."""
         try:
             self._link.learn(_APPEND)
             self._learn_clock()
-            self._recognize(name)
+            self._recognize()
         except LedgerFault as fault:
             raise self._broken(fault) from fault
-        self._name, self._seen = name, "0-0"  # what is sent or answered under the old name is late
+        self._name, self._seen = uuid.uuid4().hex, "0-0"  # what is answered to the old name is late
 
     def exchange(self, commands: list[Command]) -> list[Outcome]:
         """Put one frame on the stream and wait for its answer. Raises ConnectionError."""
@@ -158,9 +156,8 @@ class RedisLane:
         ledger = identity.id if identity else ""
         self._number += 1
         until_ms = max(c.deadline_ms for c in commands) + HEARTBEAT_LIMIT_MS
-        outdated = clock_ms() - self._clock_learned_ms > CLOCK_LEARNT_FOR_MS
-        if outdated and not self._learn_clock():
-            raise LedgerFault("Redis has forgotten this lane, which was idle for long")
+        if clock_ms() - self._clock_learned_ms > CLOCK_LEARNT_FOR_MS:
+            self._learn_clock()
         keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands, self._lane]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
         floor = self._server.memory.floor(self._shard)
@@ -189,8 +186,6 @@ class RedisLane:
                 raise LedgerLost("Redis came back empty, or holds another ledger than before")
             case b"older":
                 raise LedgerLost("Redis came back older than it was seen")
-            case b"old":
-                raise LedgerFault("Redis does not know this connection, or a newer one")
             case b"full":
                 raise LedgerFault(f"{FRAMES_MAX} frames wait for workers already")
 
@@ -206,27 +201,19 @@ class RedisLane:
         self._server.memory.learn(self._shard, int(entries[-1][1][5]))
         return [(int(fields[1]), fields[3]) for _, fields in entries]
 
-    def _recognize(self, name: str) -> None:
-        """See to it that Redis holds the ledger that we know, and all that we have seen of it.
-
-        And let it know our name: nothing comes on the stream any more under those before it.
-        """
+    def _recognize(self) -> None:
+        """See to it that Redis holds the ledger that we know, and all that we have seen of it."""
         memory = self._server.memory
         floor = memory.floor(self._shard)
-        (ledger, committed, older), _ = self._link.ask(
-            ("HMGET", self._keys.meta, "ledger", "committed", "older"),
-            ("SET", self._lane, f"{name} 0", "PX", LANE_KEPT_MS),
+        [(ledger, committed, older)] = self._link.ask(
+            ("HMGET", self._keys.meta, "ledger", "committed", "older")
         )
         memory.check_ledger((ledger or b"").decode())
         if floor >= 0 and (older or int(committed or 0) < floor):
             raise memory.lost(self._shard, int(committed or 0))
 
-    def _learn_clock(self) -> bool:
-        """Compare clocks. Deadlines may come too early, by a reply's way back, never too late.
-
-        Say whether Redis knows this lane.
-        """
-        (seconds, micros), known = self._link.ask(("TIME",), ("EXISTS", self._lane))
+    def _learn_clock(self) -> None:
+        """Compare clocks. Deadlines may come too early, by a reply's way back, never too late."""
+        [(seconds, micros)] = self._link.ask(("TIME",))
         self._clock_learned_ms = clock_ms()
         self._offset_ms = int(seconds) * 1000 + int(micros) // 1000 - self._clock_learned_ms
-        return bool(known)
