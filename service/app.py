@@ -10,6 +10,7 @@ from service import admin, events, health, live, problems, purchases, wire
 from service.desk import Desk
 from service.lean import LeanFlask
 from service.stores import open_store
+from service.streams import Streams
 from workers.settings import Settings, read_admin_keys, read_settings
 
 
@@ -27,10 +28,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
     app.extensions["carrier"] = carrier  # for the web process, which does not leave before it
+    streams = Streams(reader, settings.streams_max, app.logger)
+    app.extensions["streams"] = streams  # for the web process, which ends them when it leaves
     problems.install(app)
     app.register_blueprint(purchases.blueprint(desk, reader))
     app.register_blueprint(events.blueprint(reader))
-    app.register_blueprint(live.blueprint(live.Board(reader, carrier)))
+    board = live.Board(reader, carrier)
+    app.register_blueprint(live.blueprint(board, streams))
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
 

@@ -24,6 +24,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
 if TYPE_CHECKING:
+    from service.streams import Streams
     from workers.handoffs.couriers import Carrier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
@@ -46,6 +47,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive:
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+        self._end_streams()
         for server in servers:
             _accept_all(server)
             server.close()
@@ -59,6 +61,20 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+
+    def is_already_handled(self, respiter: Any) -> bool:
+        """Leave a connection alone that has become a stream."""
+        from service.streams import HandedOver  # noqa: PLC0415 - as below
+
+        if isinstance(respiter, HandedOver):
+            raise StopIteration
+        return False
+
+    def _end_streams(self) -> None:
+        """Let go of who only looks on: they come back, to a process that stays."""
+        streams: Streams | None = self.wsgi.extensions.get("streams")
+        if streams is not None:
+            streams.close()
 
     def _unsettled(self) -> int:
         """Count what was handed over and is not settled yet, though nobody may wait for it."""

@@ -48,6 +48,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     deadline_seconds: Seconds = 30.0
     batch_max: Annotated[int, Meta(ge=1, le=1_024)] = 512
     max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
+    streams_max: Annotated[int, Meta(ge=0, le=100_000)] = 1_000  # who looks on, a web process
 
     @property
     def data_path(self) -> Path:
