@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from service import admin, events, health, live, problems, purchases, wire
+from service import admin, events, health, live, pages, problems, purchases, wire
 from service.desk import Desk
 from service.lean import LeanFlask
 from service.stores import open_store
@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(events.blueprint(reader))
     board = live.Board(reader, carrier)
     app.register_blueprint(live.blueprint(board, streams))
+    app.register_blueprint(pages.blueprint(reader, board.fresh))
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
 
