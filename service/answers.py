@@ -48,12 +48,16 @@ class Answer(Response):
 
 
 def answer(
-    body: Any, status: int = 200, *headers: tuple[str, str], media_type: str = "application/json"
+    body: Any,
+    status: int = 200,
+    *headers: tuple[str, str],
+    media_type: str = "application/json",
+    security: list[tuple[str, str]] = SECURITY,
 ) -> Answer:
     """Return a body as JSON, or as it is if it is bytes already."""
     data = body if isinstance(body, bytes) else _encode(body)
     length = str(len(data))
-    known = [("Content-Type", media_type), ("Content-Length", length), *SECURITY, *headers]
+    known = [("Content-Type", media_type), ("Content-Length", length), *security, *headers]
     return Answer([data], _LINES[status], CleanHeaders(known))
 
 

@@ -6,12 +6,13 @@ import os
 
 from flask import Flask
 
-from service import admin, events, health, live, metrics, openapi, problems, purchases, wire
+from service import admin, events, health, live, metrics, openapi, pages, problems, purchases, wire
 from service.access_log import AccessLog
 from service.desk import Desk
 from service.lean import LeanFlask
 from service.measures import Measures
 from service.stores import open_store
+from service.streams import Streams
 from service.traces import Traces
 from workers.settings import Settings, read_admin_keys, read_settings
 
@@ -39,7 +40,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.install(app, measures.slot)
     app.register_blueprint(purchases.blueprint(desk, reader, measures, settings.server_timing))
     app.register_blueprint(events.blueprint(reader))
-    app.register_blueprint(live.blueprint(live.Board(reader, carrier)))
+    streams = Streams(reader, settings.streams_max, app.logger)
+    app.extensions["streams"] = streams  # for the web process, which ends them when it leaves
+    board = live.Board(reader, carrier)
+    app.register_blueprint(live.blueprint(board, streams))
+    app.register_blueprint(pages.blueprint(reader, board.fresh))
     app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))

@@ -46,5 +46,7 @@ def post_worker_init(worker: Any) -> None:
     set_title(f"web {worker.soldout_number}")
     extensions = getattr(worker.wsgi, "extensions", {})
     if "measures" in extensions:  # the benchmark's empty view has none
-        extensions["measures"].join(worker.soldout_number, extensions["carrier"])
+        extensions["measures"].join(
+            worker.soldout_number, extensions["carrier"], extensions["streams"]
+        )
     spare_the_collector()

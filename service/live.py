@@ -1,4 +1,7 @@
-"""How much is left: `GET /remaining`, fresh enough for buyers, cheap for a crowd that reloads."""
+"""How much is left: `GET /remaining`, fresh enough for buyers, cheap for a crowd that reloads.
+
+`GET /remaining/stream` tells who stays every change; `streams.py` does the telling.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,25 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from flask import Blueprint
+from flask import Blueprint, request
 from gevent.lock import Semaphore
 from msgspec import Struct
 
-from service.answers import NOT_STORED, Answer, answer
+from service.answers import NOT_STORED, SECURITY, Answer, answer
 from service.problems import Problem
+from service.streams import Streams
 from service.views import EventStock, to_rfc3339, view_stock
 from workers.handoffs.couriers import Carrier
 from workers.hearts import clock_ms, wall_ms
 from workers.ledgers import LedgerReader
 
 MAX_AGE_MS: Final = 200  # the contract promises 250; the rest is for the way to the client
+STREAM_HEADERS: Final = [
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    NOT_STORED,
+    ("X-Accel-Buffering", "no"),  # nginx would keep it all back
+    *SECURITY,
+]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,24 +56,25 @@ class Board:
 
     def all_events(self) -> bytes:
         """Return `/remaining`, encoded."""
-        return self._page("", self._read_all)
+        return self.fresh("/remaining", self._read_all)
 
     def one_event(self, event_id: str) -> bytes:
         """Return `/remaining/{event}`, encoded. Raises Problem (404)."""
-        return self._page(event_id, lambda: self._read_one(event_id))
+        return self.fresh(f"/remaining/{event_id}", lambda: self._read_one(event_id))
 
-    def _page(self, name: str, read: Callable[[], bytes]) -> bytes:
+    def fresh(self, name: str, read: Callable[[], bytes]) -> bytes:
+        """Return what stands under a name, such as a path: from `read`, if it is too old."""
         asked = self._carrier.settled
-        page = self._fresh(name, asked)
+        page = self._known(name, asked)
         if page is None:
             with self._one_reads:
-                page = self._fresh(name, asked)  # another one may have read it meanwhile
+                page = self._known(name, asked)  # another one may have read it meanwhile
                 if page is None:
                     now, settled = clock_ms(), self._carrier.settled
                     page = self._pages[name] = _Page(read(), now, settled)
         return page.body
 
-    def _fresh(self, name: str, settled: int) -> _Page | None:
+    def _known(self, name: str, settled: int) -> _Page | None:
         page = self._pages.get(name)
         if page and page.settled >= settled and clock_ms() - page.read_ms < MAX_AGE_MS:
             return page
@@ -84,13 +95,22 @@ class Board:
         return _encode(stock)
 
 
-def blueprint(board: Board) -> Blueprint:
+def blueprint(board: Board, streams: Streams) -> Blueprint:
     """Return the routes of whoever wants to know how much is left."""
     routes = Blueprint("live", __name__)
 
     @routes.get("/remaining")
     def index() -> Answer:
         return answer(board.all_events(), 200, NOT_STORED)
+
+    @routes.get("/remaining/stream")
+    def stream() -> Answer:
+        if request.method != "HEAD" and "gunicorn.socket" not in request.environ:
+            raise Problem("unavailable", "Only soldout's own web process can keep a stream open.")
+        event = request.args.get("event")
+        if event is not None:
+            board.one_event(event)  # raises Problem if there is none
+        return streams.make_answer(STREAM_HEADERS, request.headers.get("Last-Event-ID", ""), event)
 
     @routes.get("/remaining/<event_id>")
     def show(event_id: str) -> Answer:

@@ -6,6 +6,7 @@ from typing import Final
 
 import gevent
 
+from service.streams import Streams
 from workers.domain import Purchase
 from workers.handoffs.courier import Receipt
 from workers.handoffs.couriers import Carrier
@@ -65,22 +66,19 @@ class Measures:
         self.slot = Slot()
         self._path = settings.metrics_path
 
-    def join(self, number: int, carrier: Carrier) -> None:
+    def join(self, number: int, carrier: Carrier, streams: Streams) -> None:
         """Count as web process `number` from now on."""
         if number <= WEBS_MAX:
             self.slot.take(Metrics(self._path).web(number))
             self.slot.beat()
-            gevent.spawn(self._beat, carrier)
+            gevent.spawn(self._beat, carrier, streams)
 
-    def _beat(self, carrier: Carrier) -> None:
+    def _beat(self, carrier: Carrier, streams: Streams) -> None:
         while True:
             self.slot.set(IN_FLIGHT, carrier.in_flight)
+            self.slot.set(STREAMS, len(streams))
             self.slot.beat()
             gevent.sleep(BEAT_SECONDS)
-
-    def streams(self, more: int) -> None:
-        """Count a live stream that opens (1) or ends (-1)."""
-        self.slot.count(STREAMS, more)
 
     def purchase(self, asked: Asked) -> None:
         """Count a purchase that is answered now."""

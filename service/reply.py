@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterator
 
 from gunicorn.http.wsgi import Response
 from gunicorn.util import http_date, to_bytestring
+
+
+class HandedOver:
+    """What the application returns instead of a body when it has kept the connection."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give nothing: the connection is not the server's any more."""
+        return iter(())
 
 
 class Reply(Response):  # type: ignore[misc]  # gunicorn has no types

@@ -25,10 +25,11 @@ from gunicorn.http.wsgi import create
 from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
-from service.reply import Reply
+from service.reply import HandedOver, Reply
 from workers.settings import read_settings
 
 if TYPE_CHECKING:
+    from service.streams import Streams
     from workers.handoffs.couriers import Carrier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
@@ -52,6 +53,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive:
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+        self._end_streams()
         for server in servers:
             _accept_all(server)
             server.close()
@@ -65,6 +67,12 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+
+    def _end_streams(self) -> None:
+        """Let go of who only looks on: they come back, to a process that stays."""
+        streams: Streams | None = self.wsgi.extensions.get("streams")
+        if streams is not None:
+            streams.close()
 
     def _unsettled(self) -> int:
         """Count what was handed over and is not settled yet, though nobody may wait for it."""
@@ -88,6 +96,8 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             reply.force_close()
         try:
             body = self.wsgi(environ, reply.start_response)
+            if isinstance(body, HandedOver):
+                raise StopIteration
             try:
                 for part in body:
                     reply.write(part)

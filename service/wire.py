@@ -132,6 +132,8 @@ def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutE
     """Read `PUT /events/{id}`. Raises Problem (400, 415, 422)."""
     if not re.fullmatch(r"[a-z0-9_-]{1,64}", event_id):
         raise invalid("id", "1 to 64 of a-z 0-9 - _")
+    if event_id == "stream":
+        raise invalid("id", "not `stream`: /remaining/stream is not an event's address")
     body = _read(request, _read_event)
     if (body.capacity is UNSET) == (body.ticket_types is UNSET):
         raise invalid("ticket_types", "either ticket_types or capacity, and not both")

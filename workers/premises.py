@@ -89,7 +89,7 @@ def _make_private(path: Path) -> None:
 
 def raise_descriptor_limit(settings: Settings) -> None:
     """Let a web process have as many connections as it may be asked for."""
-    wanted = settings.connections_max + SPARE_DESCRIPTORS
+    wanted = settings.connections_max + settings.streams_max + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     log_buyers: bool = False  # whether the log may name buyers and their addresses
     server_timing: Timing = "asked"
     traces: Literal["off", "otlp"] = "off"  # needs soldout[otel]
+    streams_max: Annotated[int, Meta(ge=0, le=100_000)] = 1_000  # who looks on, a web process
 
     @property
     def data_path(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from tests.faults.crowd import (
 )
 from tests.faults.stopping import standing_still
 from tests.harness import STOP_SECONDS, Soldout, alive, wait_until
+from tests.onlooker import looking
 
 ROUNDS = 12
 
@@ -167,3 +169,32 @@ def test_a_web_process_told_to_leave_cuts_nobody_and_is_replaced(
     check_everybody_was_answered(crowd)
     assert set(crowd.fates()) == {Fate.ANSWERED}
     check_sold_exactly(service, crowd.wishes)
+
+
+def test_who_only_looks_on_is_let_go_at_once(service: Soldout, stadium: str) -> None:
+    """A web process that still waits for what it handed over has ended its streams already."""
+    webs = service.family()["web"]
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(looking(service.port)) for _ in range(50)]
+        lines = [stack.enter_context(Line(service.port)) for _ in range(20)]
+        wishes = [Wish(uuid.uuid4().hex, stadium, 1) for _ in lines]
+        with standing_still(service.pid, *service.family()["worker"]):  # and nobody replaces them
+            sent = [line.send(wish.request()) for line, wish in zip(lines, wishes, strict=True)]
+            for web in webs:
+                os.kill(web, signal.SIGTERM)
+            for onlooker in crowd:
+                onlooker.until_ended()
+            answered, _, _ = select.select(lines, [], [], 0)
+            assert answered == []
+        answers = [line.read(attempt) for line, attempt in zip(lines, sent, strict=True)]
+    assert {answer.fate for answer in answers} == {Fate.ANSWERED}
+    wait_until(lambda: not any(map(alive, webs)), STOP_SECONDS, "they left")
+
+
+def test_streams_alone_do_not_delay_the_leaving(service: Soldout, stadium: str) -> None:
+    with looking(service.port) as onlooker:
+        onlooker.until(stadium)
+        assert service.terminate() == 0
+        onlooker.until_ended()
+    assert "left with" not in service.log()
+    service.start()

@@ -42,6 +42,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         deadline_seconds=30,
         batch_max=512,
         max_in_flight=2_000,
+        streams_max=1_000,
     )
     assert settings.address == ("127.0.0.1", 8000)
 
@@ -65,6 +66,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "deadline_seconds": "60",
         "batch_max": "1",
         "max_in_flight": "100000",
+        "streams_max": "0",
     }
     settings = read_settings({f"SOLDOUT_{name.upper()}": text for name, text in wanted.items()})
     for name, text in wanted.items():
@@ -119,6 +121,7 @@ WRONG = {
     "DEADLINE_SECONDS": ["0", "601", "soon", "nan", "inf"],
     "BATCH_MAX": ["0", "4097", "all"],
     "MAX_IN_FLIGHT": ["0", "100001", "many"],
+    "STREAMS_MAX": ["-1", "100001", "many"],
     "ADMIN_KEY": ["short", "fifteen-letters", "sha256:", "sha256:0123456789abcdef", HASHED + "0"],
 }
 

@@ -1,0 +1,348 @@
+// The live page: numbers as the stream tells them, countdowns, and buying. The server has rendered
+// every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
+
+import { forget, makePurchase, myOrders, settle, unsettled } from "./purchases.js";
+import { Stream } from "./stream.js";
+
+const BANNER_AFTER_MS = 3_000; // a process that restarts is back before anybody needs to know
+const HIDDEN_AFTER_MS = 10_000; // a tab that nobody sees gives its connection back
+const FOLD_MS = 400; // several events that changed are fetched together, and not by all at once
+
+const byId = (id) => document.getElementById(id);
+const sales = () => [...document.querySelectorAll(".sale")];
+const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
+const count = (number) => number.toLocaleString("en");
+const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now(); // the server's clock
+
+function setText(element, text) {
+  if (element && element.textContent !== String(text)) element.textContent = text;
+}
+
+function announce(text) {
+  byId("announcer").textContent = text;
+}
+
+// --- numbers ---
+
+function showStock(entry) {
+  clockOffsetMs = Date.parse(entry.as_of) - Date.now();
+  const sale = saleOf(entry.event);
+  const kinds = entry.ticket_types.map((type) => type.ticket_type).join();
+  if (!sale || (kindsOf(sale) !== kinds && !sale.dataset.phase)) {
+    refetch();
+    return;
+  }
+  for (const name of ["remaining", "capacity", "sold", "held"]) {
+    setText(sale.querySelector(`[data-n=${name}]`), count(entry[name]));
+  }
+  const share = (part) => (entry.capacity ? (100 * part) / entry.capacity : 0).toFixed(2);
+  sale.querySelector(".bar .remaining").setAttribute("width", share(entry.remaining));
+  sale.querySelector(".bar .held").setAttribute("width", share(entry.remaining + entry.held));
+  for (const type of entry.ticket_types) showKind(sale, type);
+  if (sale.dataset.status !== entry.status) showStatus(sale, entry.status);
+  showPrice(sale);
+}
+
+const kindsOf = (sale) => [...sale.querySelectorAll(".kind")].map((k) => k.dataset.kind).join();
+
+function showKind(sale, type) {
+  const kind = [...sale.querySelectorAll(".kind")].find((k) => k.dataset.kind === type.ticket_type);
+  if (!kind) return;
+  setText(kind.querySelector("[data-n=kind-remaining]"), count(type.remaining));
+  kind.classList.toggle("gone", type.remaining === 0);
+}
+
+function showStatus(sale, status) {
+  const form = sale.querySelector("form");
+  const hadFocus = sale.dataset.phase === "" && form.contains(document.activeElement);
+  sale.dataset.status = status;
+  const name = sale.querySelector("h2").textContent;
+  announce(`${name}: ${sale.querySelector(`.badge [data-for=${status}]`).textContent}`);
+  if (hadFocus && status !== "on_sale") {
+    const panel = sale.querySelector(`.shut[data-for=${status}]`);
+    panel.tabIndex = -1;
+    panel.focus();
+  }
+  if (status === "scheduled") refetch(); // it opens at a time that is new
+}
+
+/** Fetch the page again and take over the events that are new or have changed their words. */
+let folding = null;
+function refetch() {
+  folding ??= setTimeout(async () => {
+    folding = null;
+    try {
+      const response = await fetch("/", { cache: "no-store" });
+      if (!response.ok) return;
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      takeOver([...page.querySelectorAll(".sale")]);
+    } catch {
+      // the stream tells when the service is back, and what there is then
+    }
+  }, FOLD_MS * (1 + 4 * Math.random()));
+}
+
+function takeOver(fresh) {
+  for (const newcomer of fresh) {
+    const known = saleOf(newcomer.dataset.event);
+    if (known?.dataset.phase) continue; // somebody buys there
+    const sale = document.importNode(newcomer, true);
+    if (known) replace(known, sale);
+    else byId("sales").querySelector(".empty").before(sale);
+    prepare(sale);
+  }
+}
+
+function replace(known, sale) {
+  const focused = known.contains(document.activeElement) ? document.activeElement.id : "";
+  for (const name of ["quantity", "buyer"]) {
+    sale.querySelector("form").elements[name].value = known.querySelector("form").elements[name].value;
+  }
+  known.replaceWith(sale);
+  if (focused) byId(focused)?.focus();
+}
+
+// --- countdowns ---
+
+function tick() {
+  const now = Date.now() + clockOffsetMs;
+  for (const sale of sales()) {
+    if (sale.dataset.status !== "scheduled" || !sale.dataset.opens) continue;
+    const seconds = Math.ceil((Date.parse(sale.dataset.opens) - now) / 1000);
+    setText(sale.querySelector(".clock"), seconds > 0 ? asClock(seconds) : "now");
+  }
+  setTimeout(tick, 1_000 - (now % 1_000));
+}
+
+function asClock(seconds) {
+  const two = (n) => String(Math.floor(n)).padStart(2, "0");
+  const clock = `${two((seconds % 86_400) / 3_600)}:${two((seconds % 3_600) / 60)}:${two(seconds % 60)}`;
+  return seconds < 86_400 ? clock : `${plural(Math.floor(seconds / 86_400), "day")} ${clock}`;
+}
+
+function localTimes(root) {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  for (const time of root.querySelectorAll("time")) {
+    setText(time, format.format(new Date(time.dateTime)));
+  }
+}
+
+// --- buying ---
+
+function prepare(sale) {
+  const form = sale.querySelector("form");
+  const quantity = form.elements.quantity;
+  const step = (by) => {
+    const most = Number(quantity.max) || 1;
+    quantity.value = Math.min(most, Math.max(1, (Number(quantity.value) || 0) + by));
+    showPrice(sale);
+  };
+  form.querySelector(".fewer").addEventListener("click", () => step(-1));
+  form.querySelector(".more").addEventListener("click", () => step(1));
+  quantity.addEventListener("input", () => showPrice(sale));
+  sale.querySelector(".kinds").addEventListener("change", () => showPrice(sale));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit(sale);
+  });
+  sale.querySelector(".again").addEventListener("click", () => {
+    sale.dataset.phase = "";
+    (sale.dataset.status === "on_sale" ? form.querySelector(".act") : sale.querySelector("h2")).focus();
+  });
+  form.querySelector(".act").disabled = false;
+  for (const kind of sale.querySelectorAll(".kind")) {
+    kind.classList.toggle("gone", kind.querySelector("[data-n]").textContent === "0");
+  }
+  localTimes(sale);
+  showPrice(sale);
+}
+
+function showPrice(sale) {
+  const chosen = sale.querySelector(".kind:has(input:checked)");
+  const quantity = Number(sale.querySelector("[name=quantity]").value) || 0;
+  const total = chosen ? money(sale, quantity * Number(chosen.dataset.amount)) : "";
+  setText(sale.querySelector(".act"), `Buy ${plural(quantity, "ticket")}${total && ` · ${total}`}`);
+}
+
+function money(sale, amount) {
+  const { symbol, decimals } = sale.dataset;
+  if (!amount) return "";
+  const value = (amount / 10 ** decimals).toLocaleString("en", {
+    minimumFractionDigits: Number(decimals),
+  });
+  return symbol + value;
+}
+
+function submit(sale) {
+  if (sale.dataset.phase) return; // one click is enough
+  const form = sale.querySelector("form");
+  const wish = {
+    event: sale.dataset.event,
+    ticket_type: new FormData(form).get("ticket_type"),
+    quantity: Number(form.elements.quantity.value),
+  };
+  const buyer = form.elements.buyer.value.trim();
+  if (buyer) wish.buyer = buyer;
+  follow(makePurchase(wish));
+}
+
+/** Follow a purchase until its fate is known, and show it where its event is. */
+async function follow(purchase) {
+  const sale = () => saleOf(purchase.event); // it may be replaced meanwhile
+  showPhase(sale(), "waiting", "Buying…");
+  const answer = await settle(purchase, () => {
+    showPhase(sale(), "waiting", "No answer yet. We ask again…");
+  });
+  if (answer.order) showSold(sale(), answer.order);
+  else showRefusal(sale(), answer.refusal);
+}
+
+function showPhase(sale, phase, title) {
+  if (!sale) return;
+  const changed = sale.dataset.phase !== phase;
+  sale.dataset.phase = phase;
+  const heading = sale.querySelector(`.${phase} .title`);
+  setText(heading, title);
+  if (changed) heading.focus({ preventScroll: true });
+}
+
+function showSold(sale, order) {
+  if (sale) {
+    sale.querySelector(".refusal").textContent = "";
+    sale.querySelector(".done .tickets").replaceChildren(...order.tickets.map(ticketOf));
+    showPhase(sale, "done", `${plural(order.tickets.length, "ticket")}: yours.`);
+  }
+  showOrders();
+}
+
+function showRefusal(sale, problem) {
+  if (!sale) return;
+  sale.dataset.phase = "";
+  sale.querySelector(".refusal").textContent = inWords(problem);
+  if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
+  else announce(inWords(problem));
+}
+
+function inWords(problem) {
+  const slug = String(problem.type).split("/").pop();
+  if (slug === "sold-out" && problem.remaining) return `Only ${problem.remaining} left. Nothing was bought.`;
+  if (slug === "sold-out" && problem.held) return "What is left is held, and may come back. Nothing was bought.";
+  if (slug === "sold-out") return "Just sold out. Nothing was bought.";
+  if (slug === "buyer-limit") {
+    return `At most ${problem.max_per_buyer} for each buyer; this one has ${problem.bought}. Nothing was bought.`;
+  }
+  return `${problem.detail ?? problem.title} Nothing was bought.`;
+}
+
+// --- what was bought here ---
+
+function ticketOf(ticket) {
+  const line = byId("ticket-template").content.firstElementChild.cloneNode(true);
+  line.querySelector(".number").textContent = `No. ${ticket.number}`;
+  line.querySelector(".type").textContent = ticket.ticket_type;
+  line.querySelector("code").textContent = ticket.code.replace(/(.{4})(?=.)/g, "$1 ");
+  return line;
+}
+
+function orderOf(order) {
+  const card = byId("order-template").content.firstElementChild.cloneNode(true);
+  const sale = saleOf(order.event);
+  const total = sale ? money(sale, order.total.amount) : "";
+  const when = new Date(order.sold_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  card.classList.toggle("cancelled", order.status === "cancelled");
+  card.querySelector("h3").textContent = sale?.querySelector("h2").textContent ?? order.event;
+  const facts = [order.status === "cancelled" && "Cancelled", plural(order.tickets.length, "ticket"), total, when];
+  card.querySelector(".facts").textContent = facts.filter(Boolean).join(" · ");
+  card.querySelector(".tickets").replaceChildren(...order.tickets.map(ticketOf));
+  card.querySelector(".id").textContent = `Order ${order.id}`;
+  return card;
+}
+
+async function showOrders() {
+  const orders = await myOrders();
+  byId("mine").hidden = orders.length === 0;
+  byId("orders").replaceChildren(...orders.map(orderOf));
+}
+
+function showDoubts(purchases) {
+  byId("unsure").hidden = purchases.length === 0;
+  byId("unsure").replaceChildren(...purchases.map(doubtOf));
+}
+
+function doubtOf(purchase) {
+  const box = byId("unsure-template").content.firstElementChild.cloneNode(true);
+  const { quantity } = JSON.parse(purchase.body);
+  const name = saleOf(purchase.event)?.querySelector("h2").textContent ?? purchase.event;
+  const when = new Date(purchase.at).toLocaleString();
+  box.querySelector("p").textContent =
+    `A purchase of ${plural(quantity, "ticket")} for ${name} (${when}) was never answered. ` +
+    "Asking again shows its tickets if it was sold, and buys them now if it was not.";
+  box.querySelector(".ask").addEventListener("click", () => {
+    follow(purchase);
+    box.remove();
+  });
+  box.querySelector(".forget").addEventListener("click", () => {
+    forget(purchase);
+    box.remove();
+  });
+  return box;
+}
+
+// --- the connection ---
+
+let bannerTimer = null;
+
+function showLink(state, word) {
+  byId("link").dataset.link = state;
+  setText(byId("link-word"), word);
+}
+
+const stream = new Stream("/remaining/stream", {
+  up() {
+    clearTimeout(bannerTimer);
+    bannerTimer = null;
+    byId("banner").hidden = true;
+    byId("banner").textContent = "";
+    showLink("live", "Live");
+  },
+  down() {
+    if (document.hidden) return;
+    showLink("lost", "Reconnecting…");
+    bannerTimer ??= setTimeout(() => {
+      byId("banner").hidden = false;
+      byId("banner").textContent =
+        "The connection is lost, and the numbers stand still. We try again by ourselves. A purchase " +
+        "under way is safe: we ask again with the same key, and it is never sold twice.";
+    }, BANNER_AFTER_MS);
+  },
+  async full() {
+    const response = await fetch("/remaining", { cache: "no-store" });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const { as_of, events } = await response.json();
+    for (const entry of events) showStock({ ...entry, as_of });
+    this.up();
+    showLink("slow", "Every few seconds");
+  },
+  message(event, data) {
+    if (event === "remaining") showStock(JSON.parse(data));
+  },
+});
+
+let hiddenTimer = null;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiddenTimer);
+  if (document.hidden) hiddenTimer = setTimeout(() => stream.stop(), HIDDEN_AFTER_MS);
+  else stream.start();
+});
+addEventListener("online", () => stream.start());
+addEventListener("storage", () => showOrders());
+
+for (const sale of sales()) prepare(sale);
+const { fresh, stale } = unsettled();
+for (const purchase of fresh) follow(purchase);
+showDoubts(stale);
+showOrders();
+stream.start();
+tick();

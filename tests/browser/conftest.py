@@ -1,0 +1,76 @@
+"""A real browser, Debian's Chromium, and a running service for it to look at."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
+
+from tests.browser.shop import Shop
+from tests.harness import Soldout, serving
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # the tests run as root, too
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ACTION_MS = 20_000  # for what a test waits for; machines may be busy
+
+OpenShop = Callable[..., Shop]
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Playwright]:
+    expect.set_options(timeout=ACTION_MS)
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.fail("the live page is tested in Chromium: apt-get install chromium", pytrace=False)
+    browser = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="package")
+def soldout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
+    """One service for all of these tests; a purchase that waits gets a 202 soon."""
+    folder = tmp_path_factory.mktemp("browser")
+    with serving(folder / "data", wait_seconds=0.5) as service:
+        yield service
+
+
+@pytest.fixture
+def open_shop(browser: Browser, soldout: Soldout) -> Iterator[OpenShop]:
+    """Opens the live page, each time as somebody else; looks at last whether all went well."""
+    with ExitStack() as stack:
+
+        def open_shop(service: Soldout = soldout, **context: Any) -> Shop:
+            visitor = browser.new_context(**context)
+            stack.callback(visitor.close)
+            visitor.set_default_timeout(ACTION_MS)
+            shop = Shop(visitor.new_page(), service.url)
+            stack.callback(shop.check_nothing_went_wrong)  # before its context is closed
+            return shop.visit()
+
+        yield open_shop
+
+
+@pytest.fixture
+def shop(open_shop: OpenShop) -> Shop:
+    """The live page, opened by a new visitor."""
+    return open_shop()

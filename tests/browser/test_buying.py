@@ -1,0 +1,295 @@
+"""Buying on the live page: whatever an impatient buyer does, one purchase is one order."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import OpenShop
+from tests.browser.shop import Shop, tickets_of
+from tests.faults.stopping import standing_still
+from tests.harness import Soldout
+
+PRICED = [
+    {"id": "standing", "capacity": 50, "price": {"amount": 2500, "currency": "EUR"}},
+    {"id": "vip", "capacity": 3, "price": {"amount": 9900, "currency": "EUR"}},
+]
+LOST = "Failed to load resource"
+OLD_MS = 6 * 60_000
+
+
+@pytest.fixture
+def event(soldout: Soldout) -> str:
+    """An event of the test's own, with 20 tickets."""
+    name = f"gala-{secrets.token_hex(4)}"
+    soldout.put_event(name, name="The gala", capacity=20)
+    return name
+
+
+def check_bought_once(service: Soldout, event: str, tickets: int = 1) -> None:
+    audit = service.audit(event)
+    assert (audit["orders"], audit["sold"]) == (1, tickets)
+
+
+def test_one_click_buys_and_shows_the_ticket(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    shop = open_shop().live()
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    assert sale.sold() == tickets_of(soldout, event)
+    expect(sale.done.locator(".title")).to_be_focused()
+    sale.left(19)
+    expect(shop.orders).to_have_count(1)
+    assert shop.purchases_kept() == 0
+    check_bought_once(soldout, event)
+
+
+def test_a_double_click_buys_once(soldout: Soldout, event: str, open_shop: OpenShop) -> None:
+    shop = open_shop()
+    sale = shop.sale(event)
+    sale.buy_button.dblclick()
+    sale.sold()
+    check_bought_once(soldout, event)
+    sale.buy_button.dispatch_event("click")  # a click that was on its way
+    expect(shop.orders).to_have_count(1)
+    check_bought_once(soldout, event)
+
+
+def test_who_wants_more_buys_again(soldout: Soldout, event: str, open_shop: OpenShop) -> None:
+    sale = open_shop().sale(event)
+    for _ in range(2):
+        sale.buy_button.click()
+        sale.sold()
+        sale.root.get_by_role("button", name="Buy more").click()
+        expect(sale.buy_button).to_be_focused()
+    assert soldout.audit(event)["orders"] == 2
+
+
+def test_a_reload_in_the_middle_of_a_purchase_buys_once(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    shop = open_shop()
+    sale = shop.sale(event)
+    with standing_still(soldout.pid, *soldout.family()["worker"]):  # and nobody replaces them
+        sale.buy_button.click()
+        expect(sale.waiting).to_be_visible()
+        shop.page.reload()
+        expect(sale.waiting).to_contain_text("We ask again")  # it was told 202
+        assert shop.purchases_kept() == 1
+        shop.page.reload()
+        expect(sale.waiting).to_be_visible()
+    assert sale.sold() == tickets_of(soldout, event)
+    check_bought_once(soldout, event)
+
+
+def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    shop = open_shop().expecting(LOST)
+    lost: list[str] = []
+
+    def lose_the_first(route: Route) -> None:
+        key = route.request.headers["idempotency-key"]
+        if not lost:
+            assert route.fetch().status == 201  # it was sold
+            lost.append(key)
+            route.abort("connectionreset")
+        else:
+            lost.append(key)
+            route.continue_()
+
+    shop.page.route("**/buy", lose_the_first)
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    assert sale.sold() == tickets_of(soldout, event)
+    assert lost[0] == lost[1]
+    check_bought_once(soldout, event)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_server_in_trouble_is_asked_again_with_the_same_key(
+    soldout: Soldout, event: str, open_shop: OpenShop, status: int
+) -> None:
+    shop = open_shop().expecting(LOST)
+    keys: list[str] = []
+
+    def refuse_twice(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) <= 2:
+            route.fulfill(status=status, headers={"Retry-After": "1"}, body="<h1>Trouble</h1>")
+        else:
+            route.continue_()
+
+    shop.page.route("**/buy", refuse_twice)
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    expect(sale.waiting).to_contain_text("same key")
+    sale.sold()
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    check_bought_once(soldout, event)
+
+
+def test_the_key_is_kept_before_anything_is_sent(event: str, open_shop: OpenShop) -> None:
+    shop = open_shop()
+    kept: list[Any] = []
+
+    def look(route: Route) -> None:
+        kept.append(route.request.headers["idempotency-key"].strip('"'))
+        route.continue_()
+
+    shop.page.evaluate("""() => {
+        const send = window.fetch;
+        window.fetch = (url, options) => {
+            if (url === "/buy") window.keptAtSend = Object.keys(localStorage).join();
+            return send(url, options);
+        };
+    }""")
+    shop.page.route("**/buy", look)
+    shop.sale(event).buy_button.click()
+    shop.sale(event).sold()
+    assert shop.page.evaluate("window.keptAtSend") == f"soldout.pending.{kept[0]}"
+
+
+def test_ticket_type_and_quantity_can_be_chosen_and_the_price_follows(
+    soldout: Soldout, open_shop: OpenShop
+) -> None:
+    event = f"choice-{secrets.token_hex(4)}"
+    soldout.put_event(event, name="The choice", ticket_types=PRICED, max_per_order=3)
+    sale = open_shop().live().sale(event)
+    expect(sale.buy_button).to_have_text("Buy 1 ticket · €25.00")
+    sale.root.get_by_role("radio", name="vip").check()
+    more = sale.root.get_by_role("button", name="One ticket more")
+    for _ in range(4):
+        more.click()
+    expect(sale.buy_button).to_have_text("Buy 3 tickets · €297.00")
+    sale.root.get_by_role("button", name="One ticket fewer").click()
+    sale.buy_button.click()
+    assert [text.split("\n")[:2] for text in sale.sold()] == [["No. 1", "vip"], ["No. 2", "vip"]]
+    vip = sale.root.locator("[data-kind=vip]")
+    expect(vip).to_contain_text("1 left")
+    assert soldout.admin("GET", f"/remaining/{event}").json()["ticket_types"][1]["sold"] == 2
+
+
+def test_an_event_with_a_limit_asks_who_buys_and_says_when_it_is_reached(
+    soldout: Soldout, open_shop: OpenShop
+) -> None:
+    event = f"limited-{secrets.token_hex(4)}"
+    soldout.put_event(event, name="The limited", capacity=20, max_per_buyer=2)
+    shop = open_shop().expecting(LOST)
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    email = sale.root.get_by_label("E-mail")
+    assert email.evaluate("field => field.validity.valueMissing")
+    assert soldout.audit(event)["orders"] == 0
+    email.fill("ann@example.com")
+    sale.root.get_by_label("Tickets", exact=True).fill("2")
+    sale.buy_button.click()
+    sale.sold()
+    sale.root.get_by_role("button", name="Buy more").click()
+    sale.buy_button.click()
+    expect(sale.refusal).to_have_text(
+        "At most 2 for each buyer; this one has 2. Nothing was bought."
+    )
+    assert shop.purchases_kept() == 0
+    check_bought_once(soldout, event, tickets=2)
+
+
+def test_who_comes_too_late_is_told_so_and_may_try_again(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    shop = open_shop().expecting(LOST)
+    shop.page.route("**/remaining*", lambda route: route.abort())  # it does not see what is left
+    shop.page.route("**/remaining/stream", lambda route: route.abort())
+    shop.page.reload()
+    sale = shop.sale(event)
+    assert soldout.buy(event, 19).status_code == 201
+    sale.root.get_by_label("Tickets", exact=True).fill("2")
+    sale.buy_button.click()
+    expect(sale.refusal).to_have_text("Only 1 left. Nothing was bought.")
+    expect(sale.buy_button).to_be_focused()
+    sale.root.get_by_label("Tickets", exact=True).fill("1")
+    sale.buy_button.click()
+    sale.sold()
+    assert shop.purchases_kept() == 0
+
+
+def test_it_can_be_bought_with_the_keyboard_alone(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    shop = open_shop().live()
+    press = shop.page.keyboard.press
+    press("Tab")
+    expect(shop.page.get_by_text("To the tickets")).to_be_focused()
+    press("Enter")
+    quantity = shop.sale(event).root.get_by_label("Tickets", exact=True)
+    for _ in range(200):
+        press("Tab")
+        if quantity.evaluate("field => field === document.activeElement"):
+            break
+    press("ArrowUp")
+    outline = quantity.evaluate("field => getComputedStyle(field).outlineStyle")
+    assert outline == "solid"
+    press("Enter")
+    assert len(shop.sale(event).sold()) == 2
+    press("Tab")
+    expect(shop.sale(event).done.get_by_role("link")).to_be_focused()
+    press("Tab")
+    press("Enter")
+    expect(shop.sale(event).buy_button).to_be_focused()
+    check_bought_once(soldout, event, tickets=2)
+
+
+def test_what_was_bought_is_there_after_a_reload_and_shows_what_became_of_it(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    shop = open_shop()
+    shop.sale(event).buy_button.click()
+    shop.sale(event).sold()
+    shop.page.reload()
+    expect(shop.orders).to_have_count(1)
+    assert shop.orders.locator("li").all_inner_texts() == tickets_of(soldout, event)
+    [order] = soldout.admin("GET", f"/events/{event}/orders").json()["orders"]
+    assert soldout.admin("POST", f"/orders/{order['id']}/cancel").status_code == 200
+    shop.page.reload()
+    expect(shop.orders.locator(".facts")).to_contain_text("Cancelled")
+
+
+def leave_an_old_purchase(shop: Shop, event: str) -> None:
+    purchase = {
+        "key": secrets.token_hex(16),
+        "event": event,
+        "body": json.dumps({"event": event, "quantity": 1}),
+        "at": round(time.time() * 1000) - OLD_MS,
+    }
+    shop.page.evaluate(
+        "purchase => localStorage.setItem('soldout.pending.' + purchase.key,"
+        " JSON.stringify(purchase))",
+        purchase,
+    )
+    shop.page.reload()
+
+
+def test_an_old_purchase_without_an_answer_is_not_repeated_unasked(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    """Days later it might buy what nobody wants any more; so its buyer is asked."""
+    shop = open_shop()
+    leave_an_old_purchase(shop, event)
+    shop.live()
+    doubt = shop.page.get_by_role("region", name="Purchases without an answer")
+    expect(doubt).to_contain_text("was never answered")
+    assert soldout.audit(event)["orders"] == 0
+    doubt.get_by_role("button", name="Ask again").click()
+    shop.sale(event).sold()
+    check_bought_once(soldout, event)
+    leave_an_old_purchase(shop, event)
+    doubt.get_by_role("button", name="Forget it").click()
+    assert shop.purchases_kept() == 0
+    check_bought_once(soldout, event)
