@@ -14,7 +14,7 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/pytest -m "not long" $(ARGS)
 
-test-long: $(VENV)/.dev  # the longer fault runs, which CI adds
+test-long: $(VENV)/.bench  # the longer fault runs, which CI adds
 	$(BIN)/pytest -m "long and not compose" $(ARGS)
 
 test-compose: $(VENV)/.dev  # the containers; as root, with Debian's docker.io, docker-compose, redis-server
@@ -33,11 +33,11 @@ format: $(VENV)/.dev
 loadtest: $(VENV)/.dev
 	$(BIN)/python -m loadtest $(ARGS)
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python -m loadtest.bench $(ARGS)
 
 lock:  # needs uv; writes the hashes anew after a change to requirements/*.in
-	cd requirements && for name in run loadtest dev; do \
+	cd requirements && for name in run loadtest dev bench; do \
 	    uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
 	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
 	done
@@ -53,4 +53,8 @@ $(VENV)/.run: requirements/run.txt pyproject.toml
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	touch $@
