@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test test-long test-compose lint format loadtest bench lock clean
+.PHONY: install run test test-long test-compose lint format loadtest bench growth lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -35,6 +35,9 @@ loadtest: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m loadtest.bench $(ARGS)
+
+growth: $(VENV)/.dev
+	$(BIN)/python -m loadtest.growth $(ARGS)
 
 lock:  # needs uv; writes the hashes anew after a change to requirements/*.in
 	cd requirements && for name in run loadtest dev bench; do \

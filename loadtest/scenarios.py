@@ -6,7 +6,7 @@ In: nothing. Out: what is on sale, what each client sends over and over, and whi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loadtest.gauges import Sighting
@@ -27,6 +27,7 @@ class Scenario:
     path: str = "/buy"
     body: Mapping[str, Any] | None = None
     counted: tuple[str, ...] = ("sales",)
+    settings: Mapping[str, str] = field(default_factory=dict)  # of wrk.lua
 
     def count(self, seen: Sighting) -> int:
         """Return how many answers count as throughput here."""

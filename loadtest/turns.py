@@ -53,12 +53,12 @@ def play(rival: Rival, scenario: Scenario, connections: int, seconds: int) -> Tu
     with rival.serve(scenario.on_sale) as server:
         family = (server.pid, server.store_pids)
         target = (f"{server.url}{scenario.path}", scenario.body, connections)
-        wrk(*target, WARM_UP_SECONDS)
+        wrk(*target, WARM_UP_SECONDS, scenario.settings)
         sold_before = tickets_sold(server) if rival.keeps_count else 0
         settled_before, batches_before = batches(server) if server.admin_key else (0, 0)
         with peak_memory(*family) as most:
             before = spending(*family)
-            seen = wrk(*target, seconds)
+            seen = wrk(*target, seconds, scenario.settings)
             spent = spending(*family).since(before)
         settled, in_batches = batches(server) if server.admin_key else (0, 0)
         if rival.keeps_count and tickets_sold(server) - sold_before < seen.sales:
