@@ -118,6 +118,11 @@ def spending(pid: int, store_pids: tuple[int, ...] = ()) -> Spending:
     return Spending(**by_role, elsewhere=_used_in_all() - ours)
 
 
+def clients_seconds() -> float:
+    """Return the processor seconds of wrk, and of whatever else we started and saw end."""
+    return _used_by(resource.RUSAGE_CHILDREN)
+
+
 class Memory(Struct):
     """MiB of memory by role; what processes share is divided among them (PSS)."""
 

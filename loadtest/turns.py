@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from loadtest.gauges import Memory, fsync_ms, peak_memory, spending, wrk
+from loadtest.gauges import Memory, clients_seconds, fsync_ms, peak_memory, spending, wrk
 from loadtest.rivals import Rival, batches, tickets_sold
 from loadtest.scenarios import Scenario
 
@@ -29,6 +29,7 @@ class Turn(Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     p999_ms: float
+    clients_us: float  # wrk's own, on the same processors
     web_us: float
     workers_us: float
     store_us: float
@@ -57,9 +58,10 @@ def play(rival: Rival, scenario: Scenario, connections: int, seconds: int) -> Tu
         sold_before = tickets_sold(server) if rival.keeps_count else 0
         settled_before, batches_before = batches(server) if server.admin_key else (0, 0)
         with peak_memory(*family) as most:
-            before = spending(*family)
+            before, clients_before = spending(*family), clients_seconds()
             seen = wrk(*target, seconds, scenario.settings)
             spent = spending(*family).since(before)
+            clients = clients_seconds() - clients_before
         settled, in_batches = batches(server) if server.admin_key else (0, 0)
         if rival.keeps_count and tickets_sold(server) - sold_before < seen.sales:
             raise MiscountError(f"{rival.name} confirmed {seen.sales} sales, and counts fewer")
@@ -75,6 +77,7 @@ def play(rival: Rival, scenario: Scenario, connections: int, seconds: int) -> Tu
         p50_ms=seen.p50_ms,
         p99_ms=seen.p99_ms,
         p999_ms=seen.p999_ms,
+        clients_us=clients * us_each,
         web_us=spent.web * us_each,
         workers_us=spent.workers * us_each,
         store_us=spent.store * us_each,

@@ -20,6 +20,7 @@ TURN = Turn(
     p50_ms=5.0,
     p99_ms=20.0,
     p999_ms=40.0,
+    clients_us=60.0,
     web_us=200.0,
     workers_us=30.0,
     store_us=0.0,
