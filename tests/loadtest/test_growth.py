@@ -30,6 +30,7 @@ def test_a_filled_ledger_is_consistent_and_goes_on_selling(tmp_path: Path, keys:
     assert [audit["orders"] for audit in audits] == [3_335, 3_333, 3_333]
 
 
+@pytest.mark.long
 def test_each_part_says_what_it_measured(
     with_wrk: Callable[[int], None],
     monkeypatch: pytest.MonkeyPatch,
