@@ -27,6 +27,7 @@ from loadtest.turns import Turn
 
 REPORT: Final = Path("reports", "bench.json")
 BATCH_MAX: Final = 512  # soldout's own default
+FRAME_FULL: Final = 64  # purchases with which a web process waits for no lull any more
 ROUNDS: Final = 200  # of the search for the point where rate and batch agree
 
 
@@ -68,7 +69,7 @@ def forecast(
 
     A batch is what comes while the last one is settled. Where the processors are the bound, what
     comes gathers in the web processes instead: then one group is being settled and one is being
-    made ready in each of them.
+    made ready in each of them, up to the size with which a group leaves at once.
     """
     spent = costs.clients + costs.web + costs.workers
     most = float(min(connections, BATCH_MAX))
@@ -83,7 +84,7 @@ def forecast(
         bound = min(bounds, key=lambda name: bounds[name])
         wanted = bounds[bound] * holds_us
         if bound == "processors":
-            wanted = max(wanted, connections / (web_processes + 1))
+            wanted = max(wanted, min(connections / (web_processes + 1), FRAME_FULL))
         batch += (min(max(wanted, 1.0), most) - batch) / 2
         found = Forecast(bounds[bound] * 1e6, batch, bound)
     return found

@@ -145,31 +145,39 @@ def compared(
     yield Figure("  the one for each of the other", ratios(these, those, "workers_us"), "", limit)
     yield Figure("  sales a second", [t.rate for t in these])
     yield Figure("  the one for each of the other", ratios(these, those))
+    busy = [t.elsewhere_percent for t in (*these, *those)]
+    yield Figure("  the machine's processors, busy with other programs", busy, "%")
 
 
 def connections(options: argparse.Namespace) -> Iterator[Figure]:
     """Show sales, batches and cost with a growing crowd."""
-    for number in CONNECTIONS:
-        with filled(FEW_ORDERS) as folder:
-            yield from shown(f"{number} connections", turn(folder, options.seconds, number))
+    ways = {f"{n} connections": partial(turn, connections=n) for n in CONNECTIONS}
+    yield from series(options, ways)
 
 
 def workers(options: argparse.Namespace) -> Iterator[Figure]:
     """Show sales, batches and cost with more workers."""
-    for number in WORKERS:
-        with filled(FEW_ORDERS) as folder:
-            yield from shown(f"{number} workers", turn(folder, options.seconds, workers=number))
+    ways = {f"{n} workers": partial(turn, workers=n) for n in WORKERS}
+    yield from series(options, ways)
 
 
-def shown(name: str, played: Turn) -> Iterator[Figure]:
-    """Say what one turn came to."""
-    yield Figure(f"{name}: sales a second", [played.rate])
-    yield Figure("  sales in a batch", [played.batch])
-    yield Figure("  workers' CPU", [played.workers_us], "µs a sale")
-    yield Figure("  web's CPU", [played.web_us], "µs a sale")
-    yield Figure("  p50", [played.p50_ms], "ms")
-    yield Figure("  p99", [played.p99_ms], "ms")
-    yield Figure("  a sync of this disk", [played.fsync_ms], "ms")
+def series(
+    options: argparse.Namespace, ways: Mapping[str, Callable[[Path, int], Turn]]
+) -> Iterator[Figure]:
+    """Let several ways take turns, each time from a new ledger, and say what they came to."""
+    played: dict[str, list[Turn]] = {name: [] for name in ways}
+    for _ in range(options.rounds):
+        for name, way in ways.items():
+            with filled(FEW_ORDERS) as folder:
+                played[name].append(way(folder, options.seconds))
+    for name, turns in played.items():
+        yield Figure(f"{name}: sales a second", [t.rate for t in turns])
+        yield Figure("  sales in a batch", [t.batch for t in turns])
+        yield Figure("  workers' CPU", [t.workers_us for t in turns], "µs a sale")
+        yield Figure("  web's CPU", [t.web_us for t in turns], "µs a sale")
+        yield Figure("  p50", [t.p50_ms for t in turns], "ms")
+        yield Figure("  p99", [t.p99_ms for t in turns], "ms")
+        yield Figure("  a sync of this disk", [t.fsync_ms for t in turns], "ms")
 
 
 def minutes(options: argparse.Namespace) -> Iterator[Figure]:
