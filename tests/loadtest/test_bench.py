@@ -13,7 +13,7 @@ from msgspec.structs import replace as but
 from loadtest import bench, targets
 from loadtest.bench import in_turn, main, present, table
 from loadtest.gauges import machine
-from loadtest.rivals import CEILING, EMBEDDED, LUA, ON_REDIS, RIVALS, SQLITE, Rival
+from loadtest.rivals import CEILING, EMBEDDED, LUA, ON_REDIS, RIVALS, Rival
 from loadtest.targets import judge
 from tests.loadtest.test_targets import EMPTY, TURN, TURNS
 
@@ -30,7 +30,7 @@ def test_each_rival_takes_its_turn_and_every_turn_is_reported_and_drawn(
     with_wrk: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_wrk(0)
-    rivals = ["empty", "soldout", "soldout_redis", "redis_lua", "sqlite"]
+    rivals = ["empty", "soldout", "soldout_redis", "redis_lua"]
     assert main(["--rounds", "1", "--seconds", "1", "--rivals", *rivals]) == 0
     assert "sales beside an empty view, 64 connections: 1.00" in capsys.readouterr().out
     report = json.loads(Path("reports", "bench.json").read_bytes())
@@ -40,7 +40,7 @@ def test_each_rival_takes_its_turn_and_every_turn_is_reported_and_drawn(
     memory = {name: turn["memory_mib"] for name, turn in turns.items()}
     assert all(held["web"] > 0 for held in memory.values())
     assert memory[EMBEDDED.name]["workers"] > 0 == memory[LUA.name]["workers"]
-    assert memory[LUA.name]["store"] > 0 == memory[SQLITE.name]["store"]
+    assert memory[LUA.name]["store"] > 0 == memory[EMBEDDED.name]["store"]
     assert turns[EMBEDDED.name]["batch"] == turns[ON_REDIS.name]["batch"] == 1
     assert all(turn["fsync_ms"] > 0 for turn in turns.values())
     drawn = ElementTree.parse(Path("reports", "bench.svg")).getroot()
