@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench lock clean
+.PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench growth lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -14,7 +14,7 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/pytest -m "not long" $(ARGS)
 
-test-long: $(VENV)/.dev  # the longer fault runs, which CI adds
+test-long: $(VENV)/.bench  # the longer fault runs, which CI adds
 	$(BIN)/pytest -m "long and not compose" $(ARGS)
 
 test-compose: $(VENV)/.dev  # the containers; as root, with Debian's docker.io, docker-compose, redis-server
@@ -42,11 +42,14 @@ loadtest: $(VENV)/.dev
 chaos: $(VENV)/.dev  # breaks real processes and a real Redis under load: ARGS="--seconds 180 --seed 7 --side both"
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python -m loadtest.bench $(ARGS)
 
+growth: $(VENV)/.dev
+	$(BIN)/python -m loadtest.growth $(ARGS)
+
 lock:  # needs uv; writes the hashes anew after a change to requirements/*.in
-	cd requirements && for name in run loadtest dev; do \
+	cd requirements && for name in run loadtest dev bench; do \
 	    uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
 	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
 	done
@@ -62,4 +65,8 @@ $(VENV)/.run: requirements/run.txt pyproject.toml
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	touch $@

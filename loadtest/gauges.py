@@ -1,7 +1,8 @@
 """What the benchmark measures with: wrk for the clients' side, /proc for the processors' side.
 
-In: the address and the process ids of a server and its store. Out: sales, refusals and latencies as
-wrk saw them; processor seconds by role of the processes; what the machine is, and what else it did.
+In: the address and the process ids of a server and its stores. Out: sales, refusals and latencies
+as wrk saw them; processor seconds and memory by role of the processes; what a sync of this disk
+takes; what the machine is, and what else it did.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import platform
 import resource
 import subprocess
 import tempfile
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +32,14 @@ SCRIPT = Path(__file__).with_name("wrk.lua")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 GRACE_SECONDS = 30  # wrk ends by itself; beyond that it hangs
 LIBRARIES = ("flask", "werkzeug", "gunicorn", "gevent", "msgspec", "apsw", "redis", "hiredis")
-ROLES = {"soldout: web": "web", "soldout: worker": "workers"}
+ROLES = {
+    "soldout: web": "web",
+    "soldout: worker": "workers",
+    "[celeryd:": "workers",
+    "rq:worker": "workers",
+}
+SYNCS = 100
+MEMORY_EVERY_SECONDS = 0.5
 
 
 class Sighting(Struct, frozen=True):
@@ -37,22 +48,47 @@ class Sighting(Struct, frozen=True):
     seconds: float
     sales: int
     refusals: int
-    errors: int  # connections that broke, and answers that did not come in time
+    looks: int
+    errors: int  # connections that broke, answers that did not come in time, and other statuses
     p50_ms: float
     p99_ms: float
+    p999_ms: float
 
 
-def wrk(url: str, body: object, connections: int, seconds: int) -> Sighting:
-    """Post `body` to `/buy` over so many connections, on each as fast as it is answered."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), f"{url}/buy"]
+def wrk(
+    url: str,
+    body: object,
+    connections: int,
+    seconds: int,
+    settings: Mapping[str, str] | None = None,
+) -> Sighting:
+    """Post `body`, or just GET, over so many connections, on each as fast as it is answered."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url]
+    variables = dict(settings or {}) | {"WRK_METHOD": "GET"}
+    if body is not None:
+        text = json.dumps(body, separators=(",", ":"))
+        variables |= {"WRK_METHOD": "POST", "WRK_BODY": text}
     ended = subprocess.run(
         command,
         check=True,
         capture_output=True,
-        env=os.environ | {"WRK_BODY": json.dumps(body, separators=(",", ":"))},
+        env=os.environ | variables,
         timeout=seconds + GRACE_SECONDS,
     )
     return msgspec.json.decode(ended.stdout.splitlines()[-1], type=Sighting)
+
+
+def fsync_ms() -> float:
+    """Return what it takes to have a page on this disk: the median of SYNCS times."""
+    took = []
+    with tempfile.TemporaryFile(prefix="soldout-sync-") as file:
+        page = os.urandom(4_096)
+        for number in range(SYNCS):
+            os.pwrite(file.fileno(), page, number % 8 * len(page))
+            started = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - started)
+    return median(took) * 1e3
 
 
 class Spending(Struct, frozen=True):
@@ -69,16 +105,12 @@ class Spending(Struct, frozen=True):
         return Spending(*(getattr(self, f) - getattr(before, f) for f in self.__struct_fields__))
 
 
-def spending(pid: int, store_pid: int | None = None) -> Spending:
-    """Read what a server, the store that is its own, and everything else have spent so far."""
+def spending(pid: int, store_pids: tuple[int, ...] = ()) -> Spending:
+    """Read what a server, the stores that are its own, and everything else have spent so far."""
     seconds: dict[str, float] = defaultdict(float)
-    for relative in _family(pid):
+    for relative, role in _roles(pid, store_pids):
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            title = _read(relative, "cmdline").replace("\0", " ")
-            role = next((name for start, name in ROLES.items() if title.startswith(start)), "rest")
             seconds[role] += _used_by_process(relative)
-    if store_pid is not None:
-        seconds["store"] = _used_by_process(store_pid)
     ours = sum(seconds.values()) + sum(
         map(_used_by, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
@@ -86,11 +118,74 @@ def spending(pid: int, store_pid: int | None = None) -> Spending:
     return Spending(**by_role, elsewhere=_used_in_all() - ours)
 
 
+def clients_seconds() -> float:
+    """Return the processor seconds of wrk, and of whatever else we started and saw end."""
+    return _used_by(resource.RUSAGE_CHILDREN)
+
+
+class Memory(Struct):
+    """MiB of memory by role; what processes share is divided among them (PSS)."""
+
+    web: float = 0.0
+    workers: float = 0.0
+    store: float = 0.0
+    rest: float = 0.0
+
+    def rise_to(self, other: Memory) -> None:
+        """Keep the larger of each."""
+        for role in self.__struct_fields__:
+            setattr(self, role, max(getattr(self, role), getattr(other, role)))
+
+
+def memory(pid: int, store_pids: tuple[int, ...] = ()) -> Memory:
+    """Read what a server and its stores hold now."""
+    held = Memory()
+    for relative, role in _roles(pid, store_pids):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            lines = _read(relative, "smaps_rollup").splitlines()
+            pss_kib = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            setattr(held, role, getattr(held, role) + pss_kib / 1024)
+    return held
+
+
+@contextmanager
+def peak_memory(pid: int, store_pids: tuple[int, ...] = ()) -> Iterator[Memory]:
+    """Look at a server's memory now and then; the result holds the most of each role."""
+    most, over = memory(pid, store_pids), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(MEMORY_EVERY_SECONDS):
+            most.rise_to(memory(pid, store_pids))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _roles(pid: int, store_pids: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    """Yield each process of a server and its stores, with its role."""
+    for relative in _family(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            title = _read(relative, "cmdline").replace("\0", " ")
+            yield (
+                relative,
+                next((name for start, name in ROLES.items() if title.startswith(start)), "rest"),
+            )
+    for store in store_pids:
+        for relative in _family(store):
+            yield relative, "store"
+
+
 def _family(pid: int) -> Iterator[int]:
     yield pid
     for children in PROC.glob(f"{pid}/task/*/children"):
-        for child in children.read_text().split():
-            yield from _family(int(child))
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for child in children.read_text().split():
+                yield from _family(int(child))
 
 
 def _read(pid: int, name: str) -> str:

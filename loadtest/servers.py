@@ -40,12 +40,13 @@ class Server:
     url: str
     pid: int
     admin_key: str = ""
-    store_pid: int | None = None  # of the Redis that it keeps its stock in
+    store_pids: tuple[int, ...] = ()  # of the servers that it keeps its stock in, or its queue
+    store_url: str = ""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A Redis of its own for one program under test."""
+    """A Redis or PostgreSQL of its own for one program under test."""
 
     url: str
     pid: int
@@ -85,13 +86,16 @@ def peer(name: str, *arguments: str) -> Iterator[Server]:
 
 
 @contextmanager
-def redis() -> Iterator[Store]:
-    """Run an empty Redis that has every write on disk before it answers, as a sale needs it."""
+def redis(*, durable: bool = True) -> Iterator[Store]:
+    """Run an empty Redis that has every write on disk before it answers, as a sale needs it.
+
+    One that is not durable writes nothing: enough for a queue, whose jobs confirm nothing.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="soldout-redis-") as data_dir:
         command = [
             *(redis_program(), "--bind", LOOPBACK, "--port", str(port), "--dir", data_dir),
-            *("--appendonly", "yes", "--appendfsync", "always"),
+            *("--appendonly", "yes" if durable else "no", "--appendfsync", "always"),
             *("--save", ""),  # no snapshots beside the log, which has everything
         ]
         with running(command, lambda: _pongs(port)) as pid:
@@ -114,12 +118,13 @@ def running(
     command: Sequence[str],
     is_ready: Callable[[], bool],
     environment: Mapping[str, str] | None = None,
+    user: str | None = None,
 ) -> Iterator[int]:
     """Run a server and yield its process id once it is ready; whatever happens, end it."""
     with tempfile.TemporaryDirectory(prefix="soldout-log-") as log_dir:
         log_path = Path(log_dir, "log")
         with log_path.open("wb") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, user=user)
         try:
             _wait_until_ready(process, is_ready, log_path)
             yield process.pid

@@ -1,6 +1,7 @@
 """The ceiling: a Flask view that sells nothing and says 201. No design on this stack can be faster.
 
-In: any `POST /buy`, unread. Out: a small JSON body; `GET /readyz` tells that it is up.
+In: any `POST /buy`, unread, or `GET /remaining`. Out: a small JSON body; `GET /readyz` tells that
+it is up.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ def create_app() -> Flask:
     @app.post("/buy")
     def buy() -> tuple[dict[str, str], int]:
         return {"status": "sold"}, 201
+
+    @app.get("/remaining")
+    def remaining() -> dict[str, int]:
+        return {"remaining": 1}
 
     @app.get("/readyz")
     def ready() -> dict[str, str]:
