@@ -10,6 +10,7 @@ from service.openapi import examples
 from service.openapi.administration import ADMINISTRATION
 from service.openapi.faults import (
     ANY,
+    FOR_ADMINS,
     HANDS_OVER,
     IN_A_PATH,
     READS,
@@ -47,6 +48,7 @@ from service.views import (
     Pending,
 )
 from workers.domain import MAX_TICKETS_PER_ORDER
+from workers.exposition import MEDIA_TYPE as METRICS_MEDIA_TYPE
 
 TAGS: Final = {
     "buying": "For buyers. The idempotency key names the purchase: whoever repeats it, in doubt of "
@@ -148,6 +150,29 @@ LOOKING: Final = (
     ),
     Operation(
         method="get",
+        path="/remaining/stream",
+        id="streamRemaining",
+        tag="looking",
+        summary="How much is left, as it is sold",
+        description="Server-sent events, which never end: `remaining` with the entry of an event "
+        "whenever it changed, at most four times a second for each.",
+        parameters=(
+            Parameter("event", "query", str, "Only this event.", "gala"),
+            Parameter(
+                "Last-Event-ID", "header", str, "The last id that was seen.", "4f6c1d2e9a0b7385"
+            ),
+        ),
+        answers={
+            200: Success(
+                "The stream.",
+                (Content(str, {}, "text/event-stream; charset=utf-8"),),
+                (NOT_STORED,),
+            )
+        },
+        problems=(*ANY, "unknown-event", "overloaded", *READS),
+    ),
+    Operation(
+        method="get",
         path="/events",
         id="listEvents",
         tag="looking",
@@ -169,6 +194,29 @@ LOOKING: Final = (
 
 
 RUNNING: Final = (
+    Operation(
+        method="get",
+        path="/",
+        id="getLivePage",
+        tag="running",
+        summary="The sale as a page for people, live",
+        answers={200: in_html("The page.")},
+        problems=(*ANY, *READS),
+    ),
+    Operation(
+        method="get",
+        path="/metrics",
+        id="getMetrics",
+        tag="running",
+        summary="What this host counts, for Prometheus",
+        description="Open, for the administration only, or not there: as `SOLDOUT_METRICS` says.",
+        answers={
+            200: Success(
+                "Prometheus' text format.", (Content(str, {}, METRICS_MEDIA_TYPE),), (NOT_STORED,)
+            )
+        },
+        problems=(*ANY, *FOR_ADMINS, "not-found"),
+    ),
     Operation(
         method="get",
         path="/healthz",
