@@ -187,7 +187,10 @@ def tickets_sold(server: Server) -> int:
 
 
 def batches(server: Server) -> tuple[int, int]:
-    """Return how many purchases soldout's workers have settled, and in how many batches."""
+    """Return how many purchases soldout's workers have settled, and in how many batches.
+
+    On Redis they tell once a second: the counts are as old, but belong together.
+    """
     answer = requests.get(
         f"{server.url}/workers",
         headers={"Authorization": f"Bearer {server.admin_key}"},
