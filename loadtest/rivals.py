@@ -21,7 +21,17 @@ from pathlib import Path
 import requests
 
 from loadtest.postgres import postgres, postgres_programs
-from loadtest.servers import LOOPBACK, Server, answers, free_port, peer, redis, running, soldout
+from loadtest.servers import (
+    GEVENT_FLAGS,
+    LOOPBACK,
+    Server,
+    answers,
+    free_port,
+    peer,
+    redis,
+    running,
+    soldout,
+)
 
 WEB_PROCESSES = 2
 FRESH_SECONDS = 5.0  # `/remaining` may be 250 ms old
@@ -84,12 +94,12 @@ def put_on_sale(server: Server, on_sale: OnSale) -> None:
 
 
 @contextmanager
-def empty_view(_on_sale: OnSale) -> Iterator[Server]:
-    """Serve the empty view as soldout serves its web: the same gunicorn, settings and titles."""
+def empty_view(*flags: str) -> Iterator[Server]:
+    """Serve the empty view with soldout's settings, and gunicorn's flags."""
     url = f"http://{LOOPBACK}:{(port := free_port())}"
     command = [
         *(sys.executable, "-m", "gunicorn", "--config", "python:service.gunicorn_conf"),
-        "loadtest.peers.empty_view:create_app()",
+        *(*flags, "loadtest.peers.empty_view:create_app()"),
     ]
     settings = {
         "SOLDOUT_BIND": f"{LOOPBACK}:{port}",
@@ -150,7 +160,8 @@ def _on_redis(name: str, *more: str) -> Serve:
     return lambda on_sale: on_redis(name, *more, on_sale=on_sale)
 
 
-CEILING = Rival("empty view", empty_view, keeps_count=False)
+CEILING = Rival("empty view", lambda _: empty_view(*GEVENT_FLAGS), keeps_count=False)
+OURS_EMPTY = Rival("empty, soldout's web", lambda _: empty_view(), keeps_count=False)
 EMBEDDED = Rival("soldout embedded", soldout_embedded)
 ON_REDIS = Rival("soldout on Redis", soldout_redis)
 LUA = Rival("Flask + Lua", _on_redis("redis_lua"))
@@ -163,6 +174,7 @@ CELERY = Rival("Flask + Celery", partial(queue, "celery_pool"), module="celery")
 RQ = Rival("Flask + RQ", partial(queue, "rq_pool"), module="rq")
 RIVALS = {
     "empty": CEILING,
+    "empty_ours": OURS_EMPTY,
     "soldout": EMBEDDED,
     "soldout_redis": ON_REDIS,
     "redis_lua": LUA,

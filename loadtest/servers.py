@@ -27,6 +27,7 @@ STOP_SECONDS = 40  # a drain may wait for purchases whose deadline is 30 s away
 POLL_SECONDS = 0.05
 
 LOOPBACK = "127.0.0.1"
+GEVENT_FLAGS = ("--worker-class", "gevent")  # gunicorn's own, not the one that soldout builds on it
 
 
 class NotReadyError(RuntimeError):

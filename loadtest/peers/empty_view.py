@@ -1,4 +1,4 @@
-"""The ceiling: a Flask view that sells nothing and says 201. No design on this stack can be faster.
+"""The ceiling: a Flask view that sells nothing and says 201, under gunicorn's own gevent worker.
 
 In: any `POST /buy`, unread, or `GET /remaining`. Out: a small JSON body; `GET /readyz` tells that
 it is up.

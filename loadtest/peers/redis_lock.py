@@ -23,6 +23,7 @@ from redis.retry import Retry
 
 from loadtest.peers import box_office
 from loadtest.peers.box_office import Faults, Reply, Sold, SoldOut, UnknownEvent
+from loadtest.servers import GEVENT_FLAGS
 
 LOCK_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 30.0
@@ -87,7 +88,7 @@ def main() -> None:
             client.sadd("events", event)
             client.setnx(f"sold:{event}", 0)
             client.setnx(f"capacity:{event}", capacity)
-    box_office.become_web("loadtest.peers.redis_lock", options)
+    box_office.become_web("loadtest.peers.redis_lock", options, *GEVENT_FLAGS)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from flask import Flask
 from loadtest.peers import box_office
 from loadtest.peers.box_office import Faults, Reply, Sold, SoldOut, UnknownEvent
 from loadtest.peers.redis_lines import LINES, Line
+from loadtest.servers import GEVENT_FLAGS
 
 SCRIPT: Final = Path(__file__).with_suffix(".lua").read_bytes()
 SHA: Final = sha1(SCRIPT, usedforsecurity=False).hexdigest()
@@ -91,7 +92,8 @@ def main() -> None:
     options = parser.parse_args()
     put_on_sale(options.store_url, box_office.on_sale(options))
     os.environ |= {"PEER_LINE": options.line, "PEER_LEAN": str(int(options.lean))}
-    box_office.become_web("loadtest.peers.redis_lua", options)
+    flags = () if options.lean else GEVENT_FLAGS
+    box_office.become_web("loadtest.peers.redis_lua", options, *flags)
 
 
 if __name__ == "__main__":
