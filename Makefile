@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SPREAD := -n auto --maxprocesses 4 --dist loadfile  # most tests wait for something; those of a file share services
 
 .PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench growth lock clean
 
@@ -12,10 +13,10 @@ run: $(VENV)/.run
 	$(BIN)/soldout serve --demo
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -m "not long" $(ARGS)
+	$(BIN)/pytest $(SPREAD) -m "not long" $(ARGS)
 
 test-long: $(VENV)/.bench  # the longer fault runs, which CI adds
-	$(BIN)/pytest -m "long and not compose" $(ARGS)
+	$(BIN)/pytest $(SPREAD) -m "long and not compose" $(ARGS)
 
 test-compose: $(VENV)/.dev  # the containers; as root, with Debian's docker.io, docker-compose, redis-server
 	$(BIN)/pytest -m compose $(ARGS)

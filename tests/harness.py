@@ -25,9 +25,9 @@ from workers.hearts import Hearts
 ADMIN_KEY = "test-admin-key-0123456789abcdef"
 START_SECONDS = 20
 STOP_SECONDS = 30
-SEED = int(
-    os.environ.get("SOLDOUT_TEST_SEED") or secrets.randbits(32)
-)  # of all that is random here
+# Of all that is random here; in the environment, so that tests beside each other have the same.
+os.environ["SOLDOUT_TEST_SEED"] = os.environ.get("SOLDOUT_TEST_SEED") or str(secrets.randbits(32))
+SEED = int(os.environ["SOLDOUT_TEST_SEED"])
 
 
 def free_port() -> int:
