@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SPREAD := -n auto --maxprocesses 4 --dist loadfile  # most tests wait for something; those of a file share services
+# Most tests wait for something; those of a file share services.
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench growth lock clean
 

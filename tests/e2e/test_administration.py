@@ -21,7 +21,7 @@ DOORS: list[tuple[str, str, object]] = [
     ("GET", "/events/{event}/orders", None),
     ("GET", "/events/{event}/audit", None),
     ("GET", "/orders?key=0123456789abcdef", None),
-    ("POST", f"/orders/{uuid.uuid4()}/cancel", None),
+    ("POST", "/orders/5cb2ff1f-2a33-433a-ac6b-e24a6292fd2f/cancel", None),
     ("GET", "/workers", None),
 ]
 

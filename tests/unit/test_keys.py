@@ -124,7 +124,7 @@ def test_keys_that_differ_little_name_orders_that_differ_much() -> None:
     assert sum(a != b for a, b in zip(one, other, strict=True)) > 16
 
 
-@pytest.mark.parametrize("key", [UUID7, mint_key()])
+@pytest.mark.parametrize("key", [UUID7, mint_key()], ids=["known", "minted"])
 def test_the_time_in_a_uuid7_key_is_kept_and_nothing_else_of_it(key: str) -> None:
     """New ids sort last, so that the index grows at its end; but whoever knows one finds no key."""
     found = order_id(SECRET, key)
