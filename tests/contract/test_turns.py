@@ -6,77 +6,33 @@ import multiprocessing as mp
 import os
 import signal
 import time
-from collections.abc import Iterator
 from itertools import count
 from multiprocessing.connection import Connection
 
 import pytest
 
 from tests.contract.redis_places import server_at, turn_at
+from tests.contract.redis_workers import (
+    IN_GOOD_TIME_MS,
+    KEYS,
+    PATIENCE_SECONDS,
+    append,
+    send,
+    settle_all,
+    worker_of,
+)
 from tests.servers.cutter import Cutter, Moment
 from tests.servers.redis_server import RedisServer
 from tests.unit.builders import buy, gala, order_id, put
 from workers.audit import audit
-from workers.codec import encode
-from workers.domain import Command, Now
-from workers.handoffs.redis_stream import RedisInbox
+from workers.domain import Now
 from workers.hearts import Hearts
-from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
-from workers.locks import RedisLock
-from workers.shards.keys import Keys
-from workers.shards.link import Script
-from workers.shards.turn import Turn
 from workers.worker import Worker
 
 TTL_MS = 100
-IN_GOOD_TIME_MS = 1 << 45  # of difference between the tests' clock and Redis' own
-PATIENCE_SECONDS = 20.0
-KEYS = Keys(1)
 
 fork = mp.get_context("fork")
-
-
-def send(url: str, *commands: Command) -> None:
-    """Put a frame on the stream, as a web process does."""
-    server = server_at(url)
-    identity = server.identity()
-    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
-    frame = (len(commands), "lane", 1, IN_GOOD_TIME_MS, encode(list(commands)))
-    link = server.link(1)
-    link.run(Script("append"), keys, identity.id if identity else "", -1, 1_000, *frame, 0)
-    link.close()
-    server.close()
-
-
-def worker_of(turn: Turn, tmp_hearts: Hearts, number: int = 1) -> Worker:
-    """Return a worker as a pool makes it."""
-    heart = tmp_hearts.start(number, os.getpid())
-    return Worker(RedisInbox(turn), RedisLock(turn), RedisLedger(turn), heart, turn.now, 512)
-
-
-@pytest.fixture
-def hearts(tmp_path_factory: pytest.TempPathFactory) -> Hearts:
-    return Hearts(tmp_path_factory.mktemp("hearts") / "hearts", 4, create=True)
-
-
-@pytest.fixture
-def worker(redis_server: RedisServer, hearts: Hearts) -> Iterator[Worker]:
-    """A worker of a ledger that has ten tickets of the gala."""
-    turn = turn_at(redis_server.url, 1)
-    worker = worker_of(turn, hearts)
-    send(redis_server.url, put(gala(10)))
-    settle_all(worker, redis_server)
-    yield worker
-    turn.close()
-
-
-def settle_all(worker: Worker, redis: RedisServer) -> None:
-    """Have a worker work until nothing waits, however often it fails."""
-    limit = time.monotonic() + PATIENCE_SECONDS
-    while redis.ask("XLEN", KEYS.commands):
-        worker.run_once(0.05)
-        assert time.monotonic() < limit, "frames are left"
 
 
 def check_sold(redis: RedisServer, *keys: int) -> None:
@@ -255,10 +211,8 @@ def test_a_purchase_past_its_deadline_by_redis_clock_is_too_late_whatever_hosts_
     identity = server.identity()
     assert identity is not None
     link = server.link(1)
-    keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands]
     for key, offset_ms in ((1, 0), (2, IN_GOOD_TIME_MS)):
-        frame = (1, "lane", key, offset_ms, encode([buy(key)]))
-        link.run(Script("append"), keys, identity.id, -1, 1_000, *frame, 0)
+        append(link, identity.id, offset_ms, buy(key))
     link.close()
     server.close()
     settle_all(worker, redis_server)

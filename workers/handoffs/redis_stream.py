@@ -1,7 +1,8 @@
 """The hand-off over Redis: frames on the shard's stream, answers on a stream of each lane's own.
 
 A frame stays on the stream until the commit that settles it takes it off (`shards.turn`): a worker
-that dies leaves nothing to claim. A lane has one frame under way; it skips answers to older ones.
+that dies leaves nothing to claim. A lane has one frame under way. It skips answers to older ones;
+Redis skips older frames that come after a newer one, from a connection that was given up.
 Deadlines go by Redis' clock, which is one for all hosts: a frame says how far its sender's is off.
 """
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 BLOCK_MS: Final = 500  # for an answer, between two looks whether it can still come
 FRAMES_MAX: Final = 1_000  # on a shard's stream: without workers, Redis shall not fill up
 CLOCK_LEARNT_FOR_MS: Final = 10_000  # clocks drift, and are set
+LANE_KEPT_MS: Final = 3_600_000  # in Redis, after its last frame: longer than any deadline
 FAULT_SECONDS: Final = 0.05  # between two tries to reach a Redis that is gone
 
 _APPEND = Script("append")
@@ -103,7 +105,8 @@ class RedisLane:
         self._server = server
         self._shard = shard
         self._keys = Keys(shard)
-        self._name = ""
+        self._lane = self._keys.lane(uuid.uuid4().hex)  # as long as this object counts its frames
+        self._name = ""  # of its connection
         self._link: Link = server.link(shard)
         self._number = 0
         self._seen: Any = "0-0"  # the newest answer that was read
@@ -155,10 +158,10 @@ class RedisLane:
         until_ms = max(c.deadline_ms for c in commands) + HEARTBEAT_LIMIT_MS
         if clock_ms() - self._clock_learned_ms > CLOCK_LEARNT_FOR_MS:
             self._learn_clock()
-        keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands]
+        keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands, self._lane]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
         floor = self._server.memory.floor(self._shard)
-        append, again = (call(_APPEND, keys, ledger, floor, FRAMES_MAX, *frame, n) for n in (0, 1))
+        append = call(_APPEND, keys, ledger, floor, FRAMES_MAX, LANE_KEPT_MS, *frame)
         # Its reply would only wake this process once more: the answer says that it was heard.
         heard = False
         [answers] = self._link.ask(self._wait(), unheard=append)
@@ -171,7 +174,7 @@ class RedisLane:
             if heard:
                 [answers] = self._link.ask(self._wait())
             else:
-                appended, answers = self._link.ask(again, self._wait())
+                appended, answers = self._link.ask(append, self._wait())
                 heard = True
                 self._check(appended, ledger)
 

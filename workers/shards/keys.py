@@ -8,7 +8,9 @@ soldout:{s01}:lock                string: who holds the lock; expires
 soldout:{s01}:wanted              string: somebody waits for the lock; expires
 soldout:{s01}:wake                list of at most one element: wakes one worker that waits
 soldout:{s01}:commands            stream: frames of commands, taken off by the commit that settles
-soldout:{s01}:answers:<lane>      stream: outcomes for one lane of one web process; expires
+soldout:{s01}:lane:<lane>         string: the newest frame that one lane of one web process put on
+                                  the stream; expires
+soldout:{s01}:answers:<name>      stream: outcomes for one connection of a lane; expires
 soldout:{s01}:workers             hash: a worker's name → its pulse, JSON
 soldout:{s01}:events              hash: event id → the event with its stock, JSON
 soldout:{s01}:orders              hash: order id (16 bytes) → the order, msgpack
@@ -53,9 +55,13 @@ class Keys:
         self.orders = f"{tag}orders"
         self.claims = f"{tag}claims"
 
-    def answers(self, lane: str) -> str:
-        """Return the stream of one lane's answers."""
-        return f"{self._tag}answers:{lane}"
+    def lane(self, lane: str) -> str:
+        """Return the string of the newest frame that a lane has sent."""
+        return f"{self._tag}lane:{lane}"
+
+    def answers(self, name: str) -> str:
+        """Return the stream of answers to one connection of a lane."""
+        return f"{self._tag}answers:{name}"
 
     def journal(self, event_id: str) -> str:
         """Return the list of an event's journal."""
