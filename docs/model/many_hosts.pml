@@ -5,7 +5,7 @@
  */
 #include "sale.pml"
 
-#define FRAMES_MAX (CLIENTS * ATTEMPTS + FAULTS)
+#define FRAMES_MAX (CLIENTS * ATTEMPTS + 2 * FAULTS) /* 2: with a bug; else 1 is enough */
 
 /* --- what is in Redis (workers/shards/keys.py) --- */
 
@@ -21,9 +21,10 @@ chan answers[WEBS] = [3] of { byte, byte }; /* a lane's stream: frame number, ou
 #define IS_OWNED (lock != NOBODY && lock <= WORKERS)
 
 /* A frame: one purchase, its lane and its number there. A number of `closed` or less is of an old
- * name of the lane: nobody reads the stream that it is answered on.
+ * name of the lane: nobody reads the stream that it is answered on. `newest`: the lane's newest that was
+ * appended (`lane:…`).
  */
-byte number[WEBS], closed[WEBS];
+byte number[WEBS], closed[WEBS], newest[WEBS];
 #define FRAME(who, attempt, lane, nr) ((who) | (attempt) << 1 | (lane) << 3 | (nr) << 4)
 #define BUYER(frame) ((frame) & 1)
 #define ATTEMPT(frame) (((frame) >> 1) & 3)
@@ -49,10 +50,28 @@ inline empty_answers(me) {
   od
 }
 
+#ifdef BUG_OLD_LANES_MAY_APPEND
+#define IS_OLDER(frame) false
+#else
+#define IS_OLDER(frame) (NUMBER(frame) < newest[LANE(frame)])
+#endif
+
+#ifdef BUG_AGAIN_DOES_NOT_LOOK
+#define WAS_APPENDED(frame) false
+#else
+#define WAS_APPENDED(frame) (NUMBER(frame) == newest[LANE(frame)])
+#endif
+
+/* append.lua */
 inline append(frame) {
-  assert(tail < FRAMES_MAX);
-  frames[tail] = frame;
-  tail++
+  if
+  :: !IS_OLDER(frame) && !WAS_APPENDED(frame) ->
+     assert(tail < FRAMES_MAX);
+     frames[tail] = frame;
+     tail++;
+     newest[LANE(frame)] = NUMBER(frame)
+  :: else
+  fi
 }
 
 /* prelude.lua `hold` and `read`; Turn._begin */
@@ -262,6 +281,9 @@ send: /* append.lua, whose reply nobody waits for */
     :: append(FRAME(who, attempt, me, number[me]))
     :: faults > 0 -> faults--; unheard = true /* refused: the stream is full, or the memory */
     :: faults > 0 && stray == 0 -> faults--; stray = FRAME(who, attempt, me, number[me]); goto broken
+#ifdef KILLED_WHILE_IT_SENDS
+    :: faults > 0 && stray == 0 -> faults--; stray = FRAME(who, attempt, me, number[me]); goto died
+#endif
     fi;
     goto wait
   }
@@ -279,29 +301,35 @@ wait: /* XREAD on the stream of answers */
   :: atomic { unheard -> /* nothing came in time: append it again, and hear the reply */
        append(FRAME(who, attempt, me, number[me])); unheard = false; sure = true; goto wait }
   :: atomic { !sure && faults > 0 && answers[me]??[eval(number[me]), outcome] ->
-       /* the same in the moment in which it was answered and taken off: it is there a second time */
+       /* the same in the moment in which it was answered and taken off */
        faults--; append(FRAME(who, attempt, me, number[me])); sure = true; goto wait }
+  :: atomic { !sure && faults > 0 && stray == 0 -> /* the same, and it comes after the lane broke */
+       faults--; stray = FRAME(who, attempt, me, number[me]); goto broken }
 #endif
   :: atomic { faults > 0 -> faults--; goto broken }
   :: atomic { attempt < late[who] -> goto broken } /* no worker answered in time */
-  :: atomic { faults > 0 -> faults--; /* the web process is killed, and all its requests with it */
-       d_step {
-         closed[me] = number[me];
-         do
-         :: i < CLIENTS ->
-            if :: at[i] == me && posted[i] > 0 && heard[i] == NOTHING -> heard[i] = LOST :: else fi;
-            i++
-         :: else -> break
-         od;
-         do
-         :: queue[me] ? n, outcome
-         :: empty(queue[me]) -> break
-         od;
-         empty_answers(me);
-         who = 0; attempt = 0; sure = false; unheard = false; clean()
-       }
-       goto idle }
+  :: atomic { faults > 0 -> faults--; goto died }
   fi;
+
+died: /* the web process is killed, and all its requests with it; the next one is another lane */
+  atomic {
+    d_step {
+      closed[me] = number[me];
+      do
+      :: i < CLIENTS ->
+         if :: at[i] == me && posted[i] > 0 && heard[i] == NOTHING -> heard[i] = LOST :: else fi;
+         i++
+      :: else -> break
+      od;
+      do
+      :: queue[me] ? n, outcome
+      :: empty(queue[me]) -> break
+      od;
+      empty_answers(me);
+      who = 0; attempt = 0; sure = false; unheard = false; clean()
+    }
+    goto idle
+  }
 
 broken: /* courier._send_frame: back to the head of the queue; RedisLane.connect takes a new name */
   atomic {
