@@ -16,7 +16,9 @@ from workers.metrics import Slot
 from workers.settings import Settings
 from workers.shards.state import ShardState
 
-LANES: Final = 1  # to a shard: with two, frames are half as large, and a sale costs a tenth more
+# To a shard. With two, frames are half as large, and a sale costs a tenth more. And what is sent
+# again must go on the same one, which counts its frames: so is told what comes late.
+LANES: Final = 1
 PATIENCE_SECONDS: Final = 1.0  # without Redis, before a buyer is told to come again
 
 

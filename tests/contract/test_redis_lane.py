@@ -6,7 +6,7 @@ Else somebody could be told "sold out", and be sold to when a cancel brings stoc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -41,7 +41,7 @@ class Web:
         self.server = server_at(self.cutter.through(redis.url))
         self.lane = RedisLane(self.server, 1)
         self._thread = ThreadPoolExecutor(1)
-        self._exchange = self._thread.submit(list)
+        self._exchange: Future[list[Outcome]] = self._thread.submit(list)
 
     def send(self, key: int) -> None:
         """Send a frame, and wait for its answer beside."""

@@ -87,9 +87,15 @@ SOUND: Final = [
         ltl=True,
     ),
     Sound(
-        "many hosts: 2 buyers, an order is cancelled, no fault",
+        "many hosts: 2 buyers, an order is cancelled, 2 faults",
         MANY,
-        ["FAULTS=0", "ATTEMPTS=1", "STOCK_COMES_BACK"],
+        ["FAULTS=2", "ATTEMPTS=2", "STOCK_COMES_BACK"],
+    ),
+    Sound(
+        "many hosts: 2 buyers, 2 web processes, an order is cancelled, 2 faults",
+        MANY,
+        ["FAULTS=2", "ATTEMPTS=2", "WEBS=2", "STOCK_COMES_BACK"],
+        thorough=True,
     ),
     Sound(
         "many hosts: 2 buyers, without the lock: tokens are enough to be right",
@@ -142,6 +148,7 @@ SOUND: Final = [
 _CROWD: Final = ["FAULTS=2", "ATTEMPTS=1"]
 _ONE_BUYER: Final = ["CLIENTS=1", "FAULTS=2"]
 _DEADLINES: Final = ["CLIENTS=1", "FAULTS=1", "IMPATIENT", "DEADLINES"]
+_CANCELLED: Final = ["FAULTS=1", "ATTEMPTS=1", "STOCK_COMES_BACK"]
 _NO_WALLS: Final = ["WITHOUT_WALLS", "STALE_COMMITS_ARE_SEEN_BY_BUYERS"]
 _WALLS: Final = ["WALLS_REFUSE", "STALE_COMMITS_ARE_SEEN_BY_BUYERS"]
 
@@ -217,12 +224,6 @@ PLANTED: Final = [
         TWO_ORDERS,
     ),
     Planted(
-        "an answer to an older frame is taken for this one's",
-        MANY,
-        ["BUG_ANY_ANSWER_IS_TAKEN", *_CROWD],
-        "orders[who]",
-    ),
-    Planted(
         "only the web looks at deadlines",
         MANY,
         ["BUG_ONLY_THE_WEB_LOOKS_AT_DEADLINES", *_DEADLINES],
@@ -242,9 +243,33 @@ PLANTED: Final = [
         REFUSED,
     ),
     Planted(
-        "(known) after a refusal stock comes back, and the frame is there twice",
+        "a frame may come after a newer one of its lane",
         MANY,
-        ["STOCK_COMES_BACK", "FAULTS=1", "ATTEMPTS=1"],
+        ["BUG_OLD_LANES_MAY_APPEND", *_CANCELLED],
+        REFUSED,
+    ),
+    Planted(
+        "who appends again does not look whether it was answered",
+        MANY,
+        ["BUG_AGAIN_DOES_NOT_LOOK", *_CANCELLED],
+        REFUSED,
+    ),
+    Planted(
+        "the same, and an answer to an older frame is taken for this one's",
+        MANY,
+        ["BUG_AGAIN_DOES_NOT_LOOK", "BUG_ANY_ANSWER_IS_TAKEN", *_CROWD],
+        "orders[who]",
+    ),
+    Planted(
+        "(known) a web is killed while it sends, its buyer asks another, and stock comes back",
+        MANY,
+        ["KILLED_WHILE_IT_SENDS", "STOCK_COMES_BACK", "WEBS=2", "ATTEMPTS=2", "FAULTS=1"],
+        REFUSED,
+    ),
+    Planted(
+        "(known) a buyer asks two web processes at the same time, and stock comes back",
+        MANY,
+        ["IMPATIENT", "STOCK_COMES_BACK", "WEBS=2", "ATTEMPTS=2", "FAULTS=0"],
         REFUSED,
     ),
     Planted("answer before commit", ONE, ["BUG_ANSWER_BEFORE_COMMIT", *_CROWD], CONFIRMED),
