@@ -145,5 +145,5 @@ class WatchedHosts(ManyHosts):
 
     def boot(self, heart: Heart) -> Worker:
         worker = super().boot(heart)
-        worker.ledger = WatchedLedger(worker, lambda token: None)  # noqa: ARG005
+        worker.ledger = WatchedLedger(worker)
         return worker

@@ -44,7 +44,6 @@ class OneHostWorld:
         self.host = Host("host", monotonic_us=rng.randrange(10**9), wall_us=1_700_000_000_000_000)
         self.host.settings = self.settings
         self.power_failures = 0
-        self._newest_token = 0
         shop.when_sold = self._is_durable
         self._checked = self.folder / "checked"
 
@@ -54,7 +53,7 @@ class OneHostWorld:
 
     def boot(self) -> None:
         """Switch the host on: the pool, and the web when that is ready."""
-        supervisor = start_pool(self.host, lambda: WatchedHost(self))
+        supervisor = start_pool(self.host, lambda: WatchedHost(self.settings))
 
         def then_web() -> None:
             while self.host.pool is None or not self.host.pool.ready:
@@ -123,12 +122,6 @@ class OneHostWorld:
 
     # --- what must hold ---
 
-    def committed(self, token: int) -> None:
-        """Note a commit, at the moment when others can see it."""
-        if token <= self._newest_token:
-            sim().fail(f"token {token} committed after token {self._newest_token}")
-        self._newest_token = token
-
     def _is_durable(self, sold: Sold) -> None:
         """Look whether an order that is confirmed now would survive if the power failed now."""
         order = sold.order
@@ -163,11 +156,7 @@ class OneHostWorld:
 class WatchedHost(OneHost):
     """The product's, whose workers' commits are noted."""
 
-    def __init__(self, world: OneHostWorld) -> None:
-        super().__init__(world.settings)
-        self._world = world
-
     def boot(self, heart: Heart) -> Worker:
         worker = super().boot(heart)
-        worker.ledger = WatchedLedger(worker, self._world.committed)
+        worker.ledger = WatchedLedger(worker, in_transaction=True)
         return worker

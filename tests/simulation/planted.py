@@ -58,7 +58,8 @@ def lets_two_in(
 
     Not before there is a ledger: making it needs the lock, as its class says.
     """
-    made = any(len(file.content) > SCHEMA_BYTES for file in disk.disk().files.values())
+    files = disk.disk().files.items()
+    made = any(path.endswith(".db") and len(file.content) > SCHEMA_BYTES for path, file in files)
     if made and sim().chance(0.3):
         sim().point("has the lock, as others have")
         return True

@@ -1,49 +1,48 @@
-"""A worker's ledger that is looked at: what it commits, and what it was decided on."""
+"""A worker's ledger that is looked at: what it commits, and what that was decided on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tests.simulation.scheduler import sim
-from workers.domain import Command, Purchase, Sold, TooLate
+from workers.domain import Command, Outcome, Purchase, Sold, TooLate
 from workers.rules import Settlement, State
 from workers.worker import Worker
 
 
 class WatchedLedger:
-    """A worker's ledger. A commit is noted before anybody else can go on."""
+    """A worker's ledger. `in_transaction`: from the load to the commit nobody else can write."""
 
-    def __init__(self, worker: Worker, committed: Callable[[int], None]) -> None:
+    def __init__(self, worker: Worker, *, in_transaction: bool = False) -> None:
         self._worker = worker
         self._ledger = worker.ledger
-        self._committed = committed
-        self._late: set[str] = set()  # of the batch; by a purchase's id
-        self._known: set[str] = set()  # orders that were there when the batch was decided
+        self._in_transaction = in_transaction
+        self._began_ms = 0
+        self._fence = 0  # the newest token that had committed
+        self._known: set[str] = set()  # orders that were there
         self._commands: list[Command] = []
         self.last_token = worker.ledger.last_token
         self.close = worker.ledger.close
 
     def load(self, commands: list[Command]) -> State:
-        now_ms = self._worker.now().clock_ms
-        self._late = {
-            c.id for c in commands if isinstance(c, Purchase) and now_ms > c.deadline_ms
-        } - {c.id for c in commands if isinstance(c, Purchase) and now_ms <= c.deadline_ms}
+        self._began_ms = self._worker.now().clock_ms
         state = self._ledger.load(commands)
-        self._known = {c.id for c in commands if isinstance(c, Purchase)} & state.orders.keys()
+        self._known = set(state.orders)
         self._commands = list(commands)
+        if self._in_transaction:
+            self._fence = self._ledger.last_token()
         return state
 
     def commit(self, settlement: Settlement, token: int) -> None:
         self._ledger.commit(settlement, token)
-        for outcome in settlement.outcomes:
-            if (
-                isinstance(outcome, Sold)
-                and not outcome.replayed
-                and outcome.order.id in self._late
-            ):
-                sim().fail(f"order {outcome.order.id} was sold past its deadline")
+        if settlement.entries and self._in_transaction and token <= self._fence:
+            sim().fail(f"token {token} committed after token {self._fence}")
         for command, outcome in zip(self._commands, settlement.outcomes, strict=False):
-            if isinstance(outcome, TooLate) and getattr(command, "id", "") in self._known:
-                sim().fail(f"order {command} was there, and is answered as too late")
-        if settlement.entries:
-            self._committed(token)
+            if isinstance(command, Purchase):
+                self._check(command, outcome)
+
+    def _check(self, purchase: Purchase, outcome: Outcome) -> None:
+        if isinstance(outcome, TooLate) and purchase.id in self._known:
+            sim().fail(f"order {purchase.id} was there, and is answered as too late")
+        if isinstance(outcome, Sold) and not outcome.replayed:
+            late_ms = self._began_ms - purchase.deadline_ms
+            if late_ms > 0:
+                sim().fail(f"order {purchase.id} was sold {late_ms} ms past its deadline")
