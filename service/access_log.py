@@ -22,7 +22,7 @@ from msgspec import Struct
 from werkzeug.wrappers import Response
 
 from service.measures import ASKED, Asked
-from service.tracing import read_trace_id
+from service.traceparent import read_trace_id
 from service.views import to_rfc3339
 from workers.hearts import wall_ms
 from workers.logs import is_json

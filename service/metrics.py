@@ -13,10 +13,10 @@ from flask import Blueprint, request
 from gevent.lock import Semaphore
 
 from service.answers import NOT_STORED, Answer, answer
-from service.problems import Problem
+from service.problems import UNREADABLE, Problem
 from service.stores import Store
 from workers.domain import Event
-from workers.errors import NoLedger, Unavailable
+from workers.errors import NoLedger
 from workers.exposition import MEDIA_TYPE, Family, Sample, gauge, write
 from workers.hearts import clock_ms, wall_ms
 from workers.host_metrics import HostMetrics
@@ -60,7 +60,7 @@ class Exporter:
             ]
         except NoLedger:
             stock = []
-        except Unavailable:  # it is what there is to tell, and no reason to tell nothing
+        except UNREADABLE:  # it is what there is to tell, and no reason to tell nothing
             return [_ledger_up(0)]
         return [_ledger_up(1), *stock]
 

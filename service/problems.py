@@ -214,6 +214,13 @@ class Complaints:
             self._log.error(text, *arguments)
 
 
+UNREADABLE: Final = (
+    Unavailable,
+    LedgerDamaged,
+    Inconsistent,
+)  # what a reader of the ledger may meet
+
+
 def slug_of(error: Exception) -> str:
     """Return the slug of the problem that a request gets which fails so."""
     match error:
@@ -223,8 +230,10 @@ def slug_of(error: Exception) -> str:
             return "unknown-event"
         case Overloaded():
             return "overloaded"
-        case Unavailable():
+        case Unavailable() | LedgerDamaged() | Inconsistent():
             return "unavailable"
+        case UnicodeDecodeError():
+            return "malformed-request"
         case HTTPException():
             return _SLUGS_BY_STATUS.get(error.code or 500, "internal-error")
         case _:
@@ -268,6 +277,7 @@ def install(app: Flask, slot: Slot | None = None) -> None:
     @app.errorhandler(LedgerDamaged)
     @app.errorhandler(Inconsistent)
     def on_damage(fault: SoldoutError) -> Answer:
+        faults.count(FAULTS.of("read"))
         complaints.say("%s", fault)
         return Problem("unavailable", "The ledger is damaged.").response()
 

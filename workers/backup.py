@@ -16,6 +16,7 @@ import apsw
 from workers.errors import SoldoutError
 from workers.ledgers.sqlite_file import check_schema, open_file, refusing_to_start
 from workers.ledgers.sqlite_look import look_through
+from workers.ledgers.sqlite_seen import Seen
 
 
 def back_up(ledger: Path, copy: Path) -> None:
@@ -23,6 +24,8 @@ def back_up(ledger: Path, copy: Path) -> None:
 
     Raises BootFailed, LedgerFault.
     """
+    seen = Seen(ledger)
+    seen.look()  # before the copy is made: it must not lack what is noted by now
     connection = open_file(ledger, apsw.SQLITE_OPEN_READWRITE)
     try:
         with refusing_to_start(ledger):
@@ -34,6 +37,7 @@ def back_up(ledger: Path, copy: Path) -> None:
     try:
         with refusing_to_start(copy):
             check_schema(connection, copy)
+            seen.check(*connection.execute("SELECT id, fence FROM ledger").get)
             look_through(connection, math.inf)
     finally:
         connection.close()

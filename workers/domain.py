@@ -364,7 +364,7 @@ class Unsettled(Struct, tag="unsettled", array_like=True, frozen=True):
 
 
 class Unreached(Struct, tag="unreached", array_like=True, frozen=True):
-    """Sent to a worker that died, and no other was reached in time: not known to be settled."""
+    """No worker was reached in time, or none that answered: not known to be settled."""
 
 
 Refusal: TypeAlias = (

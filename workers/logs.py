@@ -80,4 +80,11 @@ def _in_order(
 
 
 def _to_json(_logger: object, _method: str, line: MutableMapping[str, Any]) -> str:
-    return _encode(line).decode()
+    try:
+        return _encode(line).decode()
+    except UnicodeEncodeError:  # a file's name that is no UTF-8
+        return _encode({name: _printable(value) for name, value in line.items()}).decode()
+
+
+def _printable(value: Any) -> Any:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -15,10 +15,10 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from workers.errors import BootFailed
 from workers.exposition import Family, Sample, histogram_samples
 
 WORD_BYTES: Final = 8
@@ -167,6 +167,17 @@ def _lay_out() -> int:
 SLOT_WORDS: Final = _lay_out()
 
 
+def _made_anew(path: Path, size: int) -> int:
+    """Return a descriptor of a new file of zeros. Raises BootFailed."""
+    try:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        raise BootFailed(f"{path} cannot be made: {error.strerror}") from error
+    return descriptor
+
+
 def clock_us() -> int:
     """Return microseconds of the monotonic clock."""
     return time.monotonic_ns() // 1_000
@@ -210,15 +221,8 @@ class Metrics:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         size = (1 + WORKERS_MAX + WEBS_MAX) * SLOT_WORDS * WORD_BYTES
-        if create:  # under its name when it is whole; who still has the old one keeps that
-            draft = path.with_suffix(".new")
-            with suppress(FileNotFoundError):
-                draft.unlink()
-            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            os.posix_fallocate(descriptor, 0, size)
-            draft.replace(path)
-        else:
-            descriptor = os.open(path, os.O_RDWR)
+        # Who still has the old one keeps it; on a full disk there is room for one only.
+        descriptor = _made_anew(path, size) if create else os.open(path, os.O_RDWR)
         try:
             self._words = memoryview(mmap.mmap(descriptor, size)).cast("q")
         finally:

@@ -120,7 +120,8 @@ class Worker:
             raise
         began = clock_us()
         self.ledger.commit(settlement, token)
-        self.slot.observe(COMMIT_TIME, clock_us() - began)
+        if settlement.entries or settlement.probed:  # else nothing was written
+            self.slot.observe(COMMIT_TIME, clock_us() - began)
         return settlement.outcomes
 
 

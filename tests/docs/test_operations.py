@@ -126,3 +126,38 @@ def test_prometheus_understands_the_alerts_and_the_dashboards_questions(tmp_path
             ["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+REFUSED_ALL = """
+rule_files: [{rules}]
+evaluation_interval: 5s
+tests:
+  - interval: 5s
+    input_series:
+      - series: 'soldout_purchases_total{{outcome="unavailable"}}'
+        values: '0+100x60'
+      - series: 'soldout_purchases_total{{outcome="sold"}}'
+        values: '{sold}'
+      - series: 'soldout_purchase_settle_seconds_count'
+        values: '0+100x60'
+      - series: 'soldout_commit_duration_seconds_count'
+        values: '{sold}'
+    promql_expr_test:
+      - expr: count(ALERTS{{alertname="SoldoutSellingStopped", alertstate="firing"}}) or vector(0)
+        eval_time: 4m
+        exp_samples: [{{labels: '{{}}', value: {firing}}}]
+"""
+
+
+@pytest.mark.long  # as above
+@pytest.mark.parametrize(("sold", "firing"), [("7x60", 1), ("0+1x60", 0)])
+def test_the_alert_for_a_sale_that_stopped_fires_though_workers_answer_that_nothing_is_settled(
+    tmp_path: Path, sold: str, firing: int
+) -> None:
+    """On a full disk workers answer each purchase, and settle none."""
+    file = tmp_path / "test.yml"
+    file.write_text(REFUSED_ALL.format(rules=FOLDER / "alerts.yml", sold=sold, firing=firing))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,8 @@ import re
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,15 @@ def test_people_may_have_text(tmp_path: Path) -> None:
     moment = MOMENT.pattern
     assert re.search(rf"^{moment} \[info     \] selling at {service.url}", text, re.MULTILINE)
     assert re.search(rf'^{moment} \[info     \] request .*outcome="sold"', text, re.MULTILINE)
+
+
+def test_a_name_that_is_no_utf8_does_not_cost_its_line() -> None:
+    """As a data directory may have, of which the log says why nothing starts from it."""
+    text = "import logging, workers.logs; workers.logs.start_logging('json')"
+    said = subprocess.run(
+        [sys.executable, "-c", f"{text}; logging.error('no ledger in %s', 'data-\\udcff')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    assert json.loads(said)["message"] == "no ledger in data-?"

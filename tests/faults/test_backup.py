@@ -79,3 +79,18 @@ def test_a_backup_that_cannot_be_made_says_why_and_overwrites_nothing(
     assert done.stderr.startswith("soldout: ")
     assert (copy.read_text() if copy.exists() else "") == ("precious" if there == "a copy" else "")
     assert copy.exists() == (there == "a copy")
+
+
+def test_a_ledger_that_lost_what_was_seen_of_it_is_not_copied_as_if_it_were_whole(
+    tmp_path: Path,
+) -> None:
+    """Restored into an empty directory, such a copy would sell again what was confirmed."""
+    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
+    with serving(data_dir) as service:
+        service.put_event("gala", capacity=9)
+    seen = data_dir / "ledger.db-seen"
+    ledger_id, token = seen.read_text().split()
+    seen.write_text(f"{ledger_id} {int(token) + 1:020}\n")
+    done = back_up(data_dir, copy)
+    assert (done.returncode, "older than it was" in done.stderr) == (1, True), done.stderr
+    assert not copy.exists()

@@ -79,8 +79,10 @@ class SqliteLedger:
         self._connection.execute("PRAGMA foreign_keys = ON")
         if new:
             create(self._connection)
-        self._seen.check(*self._connection.execute("SELECT id, fence FROM ledger").get)
+        ledger_id, token = self._connection.execute("SELECT id, fence FROM ledger").get
+        self._seen.check(ledger_id, token)
         self._sync_what_was_recovered()
+        self._seen.note(token)  # now, and not before: it may never be ahead of what is synced
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
     def _sync_what_was_recovered(self) -> None:

@@ -36,9 +36,13 @@ class Seen:
         """Read what was noted. Raises BootFailed."""
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            text = os.pread(self._descriptor, NOTE_MAX_BYTES, 0).decode("ascii", "replace")
+            found = os.pread(self._descriptor, NOTE_MAX_BYTES, 0)
         except OSError as error:
             raise BootFailed(f"{self.path} cannot be used: {error.strerror}") from error
+        self._understand(found)
+
+    def _understand(self, found: bytes) -> None:
+        text = found.decode("ascii", "replace")
         note = _NOTE.fullmatch(text)
         if note:
             self.ledger_id, self.token = note[1], int(note[2])
@@ -57,7 +61,15 @@ class Seen:
         if token < self.token:
             self._refuse(f"is older than it was: it ends with batch {token}, not {self.token}")
         self.ledger_id = ledger_id
-        self.note(token)
+
+    def look(self) -> None:
+        """Read what was noted, if there is a note, and leave it alone. Raises BootFailed."""
+        try:
+            self._understand(self.path.read_bytes()[:NOTE_MAX_BYTES])
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BootFailed(f"{self.path} cannot be read: {error.strerror}") from error
 
     def note(self, token: int) -> None:
         """Note that the batch with this fencing token is committed. One system call."""
