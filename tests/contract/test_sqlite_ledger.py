@@ -372,10 +372,11 @@ def test_a_ledger_that_cannot_have_a_wal_is_not_sold_from(path: Path) -> None:
 
     Here the file system has no shared memory for it; an fsync that fails has the same end.
     """
+    usual = apsw.vfs_names()[0]  # the default one comes first
     apsw.set_default_vfs("unix-dotfile")
     try:
         with pytest.raises(LedgerFault, match="cannot be put into WAL mode"):
             SqliteLedger(path)
     finally:
-        apsw.set_default_vfs("unix")
+        apsw.set_default_vfs(usual)
     SqliteLedger(path).close()

@@ -53,6 +53,7 @@ redis.call = function(name, ...)
   end
   return real.call(name, unpack(given))
 end
+redis.pcall = redis.call
 """
 TICK: Final = """
 redis.call('HSET', KEYS[1], 'us', ARGV[1], 'id', ARGV[2])
