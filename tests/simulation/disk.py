@@ -165,7 +165,8 @@ class File(apsw.VFSFile):
     def _point(self, what: str) -> None:
         if self._process is not None and self._process.dead:
             raise Killed
-        sim().point(f"{what} {self._short}")
+        with sim().in_kernel():
+            sim().point(f"{what} {self._short}")
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         """Write to the page cache."""
@@ -192,9 +193,11 @@ class File(apsw.VFSFile):
         disk = self._disk
         if sim().chance(disk.crash_chance):
             sim().later(0.0, disk.crash)
-            sim().sleep(0.001)
+            with sim().in_kernel():
+                sim().sleep(0.001)
         if sim().chance(disk.slow_chance):
-            sim().sleep(sim().rng.choice((0.002, 0.02, 0.2)))
+            with sim().in_kernel():
+                sim().sleep(sim().rng.choice((0.002, 0.02, 0.2)))
         disk.syncs += 1
         fails = disk.syncs == disk.sync_that_fails or sim().chance(disk.sync_fault_chance)
         late = sim().chance(0.5)
@@ -224,12 +227,14 @@ class Vfs(apsw.VFS):
         """Open a file of the simulated disk; a temporary one is none of its business."""
         if name is None or not _disks:
             return apsw.VFSFile("unix", name, flags)
-        sim().point("open")
+        with sim().in_kernel():
+            sim().point("open")
         return File(name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         """Remove a file; certain only if the directory is synced."""
-        sim().point(f"remove {Path(filename).name}")
+        with sim().in_kernel():
+            sim().point(f"remove {Path(filename).name}")
         super().xDelete(filename, False)
         if filename in _disks[0].files:
             _disks[0].files[filename].there = False
@@ -238,7 +243,8 @@ class Vfs(apsw.VFS):
 
     def xSleep(self, microseconds: int) -> int:  # noqa: N802
         """Wait for another connection's lock."""
-        sim().sleep(microseconds / 1e6)
+        with sim().in_kernel():
+            sim().sleep(microseconds / 1e6)
         return microseconds
 
 

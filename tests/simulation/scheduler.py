@@ -62,6 +62,8 @@ class Process:
     at_end: list[Callable[[], None]] = field(default_factory=list)  # after that, last one first
     handlers: dict[int, Any] = field(default_factory=dict)  # of signals
     immortal: bool = False
+    held_by: Task | None = None  # which is in the kernel, where no other one of it can go on
+    held_up: list[Task] = field(default_factory=list)  # meanwhile
 
 
 @dataclass(eq=False)
@@ -188,6 +190,22 @@ class Simulation:
         finally:
             self.current = before
 
+    @contextmanager
+    def in_kernel(self) -> Iterator[None]:
+        """Be at what makes the whole process wait, as files do: gevent knows nothing of it."""
+        task = self.current
+        if task is None or task.process.dead:
+            yield
+            return
+        process = task.process
+        process.held_by = task
+        try:
+            yield
+        finally:
+            process.held_by = None
+            self._ready += process.held_up
+            process.held_up.clear()
+
     # --- where tasks give way ---
 
     def point(self, what: str) -> None:
@@ -287,6 +305,9 @@ class Simulation:
         task = ready.pop()
         process = task.process
         if process.dead:
+            return
+        if process.held_by is not None and process.held_by is not task:
+            process.held_up.append(task)
             return
         if process.stopped_until_us > self.now_us:
             task.waits += 1
