@@ -83,7 +83,7 @@ PLANTS: Final = [
     Plant(
         "does not sync its commits",
         "sqlite",
-        [source(sqlite.SqliteLedger, "__init__", "synchronous = FULL", "synchronous = OFF")],
+        [source(sqlite.SqliteLedger, "_open", "synchronous = FULL", "synchronous = OFF")],
     ),
     Plant(
         "does not sync what it recovered",
