@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from flask import Blueprint, render_template, request
 
-from service.answers import Answer, answer
+from service.answers import NOT_STORED, Answer, answer
 from service.problems import Problem
 from service.views import Stock, to_rfc3339, view_stock
 from workers.domain import MAX_TICKETS_PER_ORDER, NO_CURRENCY, Event
@@ -169,7 +169,7 @@ def blueprint(reader: LedgerReader, fresh: Fresh) -> Blueprint:
             lambda: fresh("/", render),
             lambda: fresh("/ packed", lambda: gzip.compress(render(), 5)),
             ".html",
-            NOT_KEPT,
+            NOT_STORED,  # a copy that a browser kept brings back a clock that stood still
         )
 
     @routes.get("/static/<wanted_mark>/<name>")

@@ -14,7 +14,9 @@ const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
 const count = (number) => number.toLocaleString("en");
 const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
-let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now(); // the server's clock
+// The server's clock, from what was made for this page. What the stream tells was written when the
+// stock changed, hours ago perhaps.
+let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
 
 function setText(element, text) {
   if (element && element.textContent !== String(text)) element.textContent = text;
@@ -27,7 +29,6 @@ function announce(text) {
 // --- numbers ---
 
 function showStock(entry) {
-  clockOffsetMs = Date.parse(entry.as_of) - Date.now();
   const sale = saleOf(entry.event);
   const kinds = entry.ticket_types.map((type) => type.ticket_type).join();
   if (!sale || (kindsOf(sale) !== kinds && !sale.dataset.phase)) {
@@ -321,7 +322,8 @@ const stream = new Stream("/remaining/stream", {
     const response = await fetch("/remaining", { cache: "no-store" });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const { as_of, events } = await response.json();
-    for (const entry of events) showStock({ ...entry, as_of });
+    clockOffsetMs = Date.parse(as_of) - Date.now();
+    for (const entry of events) showStock(entry);
     this.up();
     showLink("slow", "Every few seconds");
   },
