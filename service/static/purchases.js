@@ -96,8 +96,17 @@ async function ask(purchase) {
     signal: AbortSignal.timeout(ANSWER_MS),
   });
   if (response.status === 201) return { order: await response.json() };
-  if (FINAL.has(response.status)) return { refusal: await response.json() };
+  const refusal = FINAL.has(response.status) && (await problemOf(response));
+  if (refusal) return { refusal };
   return { retryMs: 1_000 * Number(response.headers.get("Retry-After") ?? 0) };
+}
+
+/** Return the service's own problem document; a gateway's words say nothing of a purchase. */
+async function problemOf(response) {
+  const media = response.headers.get("Content-Type") ?? "";
+  if (!media.startsWith("application/problem+json")) return null;
+  const problem = await response.json();
+  return String(problem?.type).startsWith("/problems/") ? problem : null;
 }
 
 /** Return the orders of this browser, newest first, as they stand now. */

@@ -136,6 +136,38 @@ def test_a_server_in_trouble_is_asked_again_with_the_same_key(
     check_bought_once(soldout, event)
 
 
+@pytest.mark.parametrize(
+    ("status", "media", "body"),
+    [
+        (404, "application/json", '{"message": "no Route matched with those values"}'),
+        (403, "text/html", "<h1>Forbidden</h1>"),
+        (400, "application/problem+json", '{"type": "about:blank", "title": "Bad Request"}'),
+        (422, "application/problem+json", "null"),
+    ],
+)
+def test_a_refusal_by_somebody_on_the_way_is_not_the_services(
+    soldout: Soldout, event: str, open_shop: OpenShop, status: int, media: str, body: str
+) -> None:
+    """A gateway whose service restarts knows nothing of the purchase."""
+    shop = open_shop().expecting(LOST)
+    keys: list[str] = []
+
+    def stand_between(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            assert route.fetch().status == 201  # it was sold
+            route.fulfill(status=status, content_type=media, body=body)
+        else:
+            route.continue_()
+
+    shop.page.route("**/buy", stand_between)
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    assert sale.sold() == tickets_of(soldout, event)
+    assert keys == [keys[0]] * 2
+    check_bought_once(soldout, event)
+
+
 def test_the_key_is_kept_before_anything_is_sent(event: str, open_shop: OpenShop) -> None:
     shop = open_shop()
     kept: list[Any] = []
