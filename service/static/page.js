@@ -1,7 +1,7 @@
 // The live page: numbers as the stream tells them, countdowns, and buying. The server has rendered
 // every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
-import { forget, makePurchase, myOrders, settle, unsettled } from "./purchases.js";
+import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purchases.js";
 import { Stream } from "./stream.js";
 
 const BANNER_AFTER_MS = 3_000; // a process that restarts is back before anybody needs to know
@@ -197,7 +197,8 @@ async function follow(purchase) {
     showPhase(sale(), "waiting", "No answer yet. We ask again…");
   });
   if (answer.order) showSold(sale(), answer.order);
-  else showRefusal(sale(), answer.refusal);
+  else if (answer.refusal) showRefusal(sale(), answer.refusal);
+  else leaveInDoubt(sale(), purchase);
 }
 
 function showPhase(sale, phase, title) {
@@ -267,9 +268,23 @@ async function showOrders() {
   byId("orders").replaceChildren(...orders.map(orderOf));
 }
 
-function showDoubts(purchases) {
-  byId("unsure").hidden = purchases.length === 0;
-  byId("unsure").replaceChildren(...purchases.map(doubtOf));
+function showDoubt(purchase) {
+  const box = doubtOf(purchase);
+  byId("unsure").append(box);
+  byId("unsure").hidden = false;
+  return box;
+}
+
+/** Nobody knows what became of it, and too much time went by to buy it unasked. */
+function leaveInDoubt(sale, purchase) {
+  const box = showDoubt(purchase);
+  announce(box.querySelector("p").textContent);
+  if (!sale) return;
+  const hadFocus = sale.contains(document.activeElement);
+  sale.dataset.phase = "";
+  if (!hadFocus) return;
+  box.tabIndex = -1; // not its button: a key pressed by chance would buy
+  box.focus();
 }
 
 function doubtOf(purchase) {
@@ -281,6 +296,7 @@ function doubtOf(purchase) {
     `A purchase of ${plural(quantity, "ticket")} for ${name} (${when}) was never answered. ` +
     "Asking again shows its tickets if it was sold, and buys them now if it was not.";
   box.querySelector(".ask").addEventListener("click", () => {
+    renew(purchase);
     follow(purchase);
     box.remove();
   });
@@ -344,7 +360,7 @@ addEventListener("storage", () => showOrders());
 for (const sale of sales()) prepare(sale);
 const { fresh, stale } = unsettled();
 for (const purchase of fresh) follow(purchase);
-showDoubts(stale);
+for (const purchase of stale) showDoubt(purchase);
 showOrders();
 stream.start();
 tick();
