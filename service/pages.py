@@ -21,7 +21,7 @@ from workers.domain import MAX_TICKETS_PER_ORDER, NO_CURRENCY, Event
 from workers.hearts import wall_ms
 from workers.ledgers import LedgerReader
 
-Fresh = Callable[[str, Callable[[], bytes]], bytes]
+Recent = Callable[[str, Callable[[], bytes]], bytes]
 
 STATIC: Final = Path(__file__).parent / "static"
 MEDIA: Final = {
@@ -149,8 +149,8 @@ def _answer(
     return answer(read(), 200, *headers, media_type=MEDIA[kind], security=SECURITY)
 
 
-def blueprint(reader: LedgerReader, fresh: Fresh) -> Blueprint:
-    """Return the routes of people; `fresh` keeps a crowd's page for a moment."""
+def blueprint(reader: LedgerReader, recent: Recent) -> Blueprint:
+    """Return the routes of people; `recent` keeps a crowd's page for a moment."""
     routes = Blueprint("pages", __name__)
     assets = read_assets()
     packed = {name: gzip.compress(body) for name, body in assets.items()}
@@ -166,8 +166,8 @@ def blueprint(reader: LedgerReader, fresh: Fresh) -> Blueprint:
     @routes.get("/")
     def index() -> Answer:
         return _answer(
-            lambda: fresh("/", render),
-            lambda: fresh("/ packed", lambda: gzip.compress(render(), 5)),
+            lambda: recent("/", render),
+            lambda: recent("/ packed", lambda: gzip.compress(render(), 5)),
             ".html",
             NOT_STORED,  # a copy that a browser kept brings back a clock that stood still
         )
