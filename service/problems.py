@@ -214,6 +214,13 @@ class Complaints:
             self._log.error(text, *arguments)
 
 
+UNREADABLE: Final = (
+    Unavailable,
+    LedgerDamaged,
+    Inconsistent,
+)  # what a reader of the ledger may meet
+
+
 def slug_of(error: Exception) -> str:
     """Return the slug of the problem that a request gets which fails so."""
     match error:
