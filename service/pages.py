@@ -34,7 +34,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SECURITY: Final = [
+PAGE_SECURITY: Final = [
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", POLICY),
     ("Referrer-Policy", "no-referrer"),
@@ -146,7 +146,7 @@ def _answer(
     if request.accept_encodings["gzip"]:
         headers.append(("Content-Encoding", "gzip"))
         read = read_packed
-    return answer(read(), 200, *headers, media_type=MEDIA[kind], security=SECURITY)
+    return answer(read(), 200, *headers, media_type=MEDIA[kind], security=PAGE_SECURITY)
 
 
 def blueprint(reader: LedgerReader, recent: Recent) -> Blueprint:
