@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["streams"] = streams  # for the web process, which ends them when it leaves
     board = live.Board(reader, carrier)
     app.register_blueprint(live.blueprint(board, streams))
-    app.register_blueprint(pages.blueprint(reader, board.fresh))
+    app.register_blueprint(pages.blueprint(reader, board.recent))
     app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))

@@ -46,7 +46,7 @@ class _Page(Struct, frozen=True):
 
 
 class Board:
-    """The numbers as last read: not older than MAX_AGE_MS, nor than an answer given here."""
+    """The numbers as last read, not older than MAX_AGE_MS."""
 
     def __init__(self, reader: LedgerReader, carrier: Carrier) -> None:
         self._reader = reader
@@ -63,8 +63,14 @@ class Board:
         return self.fresh(f"/remaining/{event_id}", lambda: self._read_one(event_id))
 
     def fresh(self, name: str, read: Callable[[], bytes]) -> bytes:
-        """Return what stands under a name, such as a path: from `read`, if it is too old."""
-        asked = self._carrier.settled
+        """Return what stands under a name, such as a path: not older than an answer given here."""
+        return self._look_up(name, read, self._carrier.settled)
+
+    def recent(self, name: str, read: Callable[[], bytes]) -> bytes:
+        """Return what stands under a name: not made anew for each sale, as it costs too much."""
+        return self._look_up(name, read, 0)
+
+    def _look_up(self, name: str, read: Callable[[], bytes], asked: int) -> bytes:
         page = self._known(name, asked)
         if page is None:
             with self._one_reads:

@@ -14,14 +14,14 @@ from typing import Final, NamedTuple
 
 from flask import Blueprint, render_template, request
 
-from service.answers import Answer, answer
+from service.answers import NOT_STORED, Answer, answer
 from service.problems import Problem
 from service.views import Stock, to_rfc3339, view_stock
 from workers.domain import MAX_TICKETS_PER_ORDER, NO_CURRENCY, Event
 from workers.hearts import wall_ms
 from workers.ledgers import LedgerReader
 
-Fresh = Callable[[str, Callable[[], bytes]], bytes]
+Recent = Callable[[str, Callable[[], bytes]], bytes]
 
 STATIC: Final = Path(__file__).parent / "static"
 MEDIA: Final = {
@@ -34,7 +34,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SECURITY: Final = [
+PAGE_SECURITY: Final = [
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", POLICY),
     ("Referrer-Policy", "no-referrer"),
@@ -146,11 +146,11 @@ def _answer(
     if request.accept_encodings["gzip"]:
         headers.append(("Content-Encoding", "gzip"))
         read = read_packed
-    return answer(read(), 200, *headers, media_type=MEDIA[kind], security=SECURITY)
+    return answer(read(), 200, *headers, media_type=MEDIA[kind], security=PAGE_SECURITY)
 
 
-def blueprint(reader: LedgerReader, fresh: Fresh) -> Blueprint:
-    """Return the routes of people; `fresh` keeps a crowd's page for a moment."""
+def blueprint(reader: LedgerReader, recent: Recent) -> Blueprint:
+    """Return the routes of people; `recent` keeps a crowd's page for a moment."""
     routes = Blueprint("pages", __name__)
     assets = read_assets()
     packed = {name: gzip.compress(body) for name, body in assets.items()}
@@ -166,10 +166,10 @@ def blueprint(reader: LedgerReader, fresh: Fresh) -> Blueprint:
     @routes.get("/")
     def index() -> Answer:
         return _answer(
-            lambda: fresh("/", render),
-            lambda: fresh("/ packed", lambda: gzip.compress(render(), 5)),
+            lambda: recent("/", render),
+            lambda: recent("/ packed", lambda: gzip.compress(render(), 5)),
             ".html",
-            NOT_KEPT,
+            NOT_STORED,  # a copy that a browser kept brings back a clock that stood still
         )
 
     @routes.get("/static/<wanted_mark>/<name>")

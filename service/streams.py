@@ -21,9 +21,8 @@ from gevent.hub import get_hub
 
 from service.answers import Answer
 from service.changes import Changes
-from service.problems import Problem
+from service.problems import UNREADABLE, Complaints, Problem
 from service.reply import HandedOver
-from workers.errors import Unavailable
 from workers.hearts import clock_ms, wall_ms
 from workers.ledgers import LedgerReader
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 PAUSE_MS: Final = 250  # after something was told: four times a second
 PAUSE_MAX_MS: Final = 1_000
-SHARE: Final = 0.04  # of a processor's time for telling; a crowd of onlookers is told less often
+SHARE: Final = 0.04  # of a processor's time; a crowd is told, and many events are read, less often
 LOOK_MS: Final = 100  # while nothing changes
 SWEEP_MS: Final = 1_000  # between two looks for who is silent or stuck
 HEARTBEAT_MS: Final = 10_000  # the contract promises 15; proxies often hang up after 30
@@ -46,6 +45,11 @@ HEARTBEAT: Final = b":\n\n"
 READ, WRITE = 1, 2  # libev's events
 
 _GONE: Final = (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT, errno.EBADF, errno.ENOTCONN)
+
+
+def pause_ms_after(spent_ms: float, least_ms: float) -> float:
+    """Return how long to pause after what took so long, to spend a SHARE of the time on it."""
+    return min(max(least_ms, spent_ms / SHARE), PAUSE_MAX_MS)
 
 
 class StreamAnswer(Answer):
@@ -74,6 +78,7 @@ class Streams:
         self._reader = reader
         self._streams_max = streams_max
         self._log = log
+        self._complaints = Complaints(log)
         self._changes = Changes()
         self._streams: set[_Stream] = set()
         self._behind = False  # somebody has not seen what there is to see
@@ -140,24 +145,28 @@ class Streams:
             self._polling = False
 
     def _look(self) -> float:
-        """Read the stock, and tell whoever has not seen it; return when to look again."""
+        """Read the stock, and tell whoever has not seen it; return when to look again.
+
+        Reading counts by the wall clock: on Redis most of it is work of the shards.
+        """
+        began_ms = clock_ms()
         try:
             self._changes.update(self._reader.events(), wall_ms())
-        except Unavailable as fault:
+        except UNREADABLE as fault:
             if clock_ms() - self._read_ms > BLIND_MS:
-                self._log.error("%d streams end: %s", len(self._streams), fault)
+                self._complaints.say("%d streams end: %s", len(self._streams), fault)
                 self._end_all()
-            return LOOK_MS
+            return pause_ms_after(clock_ms() - began_ms, LOOK_MS)
         self._read_ms = clock_ms()
-        pause_ms: float = LOOK_MS
+        pause_ms = pause_ms_after(self._read_ms - began_ms, LOOK_MS)
         if self._behind or self._told_version != self._changes.version:
-            pause_ms = self._tell()
+            pause_ms = max(pause_ms, self._tell())
         if clock_ms() - self._swept_ms >= SWEEP_MS:
             self._sweep()
         return pause_ms
 
     def _tell(self) -> float:
-        """Tell everybody who can be told, and return how long to pause after that."""
+        """Tell everybody who can be told, and return how long to pause at least after that."""
         self._behind = False
         version = self._told_version = self._changes.version
         told, spent_seconds, began = False, 0.0, thread_time()
@@ -180,7 +189,7 @@ class Streams:
         spent_seconds += thread_time() - began
         if not told:
             return LOOK_MS
-        return min(max(PAUSE_MS, 1_000 * spent_seconds / SHARE), PAUSE_MAX_MS)
+        return pause_ms_after(1_000 * spent_seconds, PAUSE_MS)
 
     def _sweep(self) -> None:
         """Keep alive who was told nothing for long, and give up who takes nothing."""

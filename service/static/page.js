@@ -1,7 +1,7 @@
 // The live page: numbers as the stream tells them, countdowns, and buying. The server has rendered
 // every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
-import { forget, makePurchase, myOrders, settle, unsettled } from "./purchases.js";
+import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purchases.js";
 import { Stream } from "./stream.js";
 
 const BANNER_AFTER_MS = 3_000; // a process that restarts is back before anybody needs to know
@@ -14,7 +14,9 @@ const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
 const count = (number) => number.toLocaleString("en");
 const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
-let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now(); // the server's clock
+// The server's clock, from what was made for this page. What the stream tells was written when the
+// stock changed, hours ago perhaps.
+let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
 
 function setText(element, text) {
   if (element && element.textContent !== String(text)) element.textContent = text;
@@ -27,7 +29,6 @@ function announce(text) {
 // --- numbers ---
 
 function showStock(entry) {
-  clockOffsetMs = Date.parse(entry.as_of) - Date.now();
   const sale = saleOf(entry.event);
   const kinds = entry.ticket_types.map((type) => type.ticket_type).join();
   if (!sale || (kindsOf(sale) !== kinds && !sale.dataset.phase)) {
@@ -196,7 +197,8 @@ async function follow(purchase) {
     showPhase(sale(), "waiting", "No answer yet. We ask again…");
   });
   if (answer.order) showSold(sale(), answer.order);
-  else showRefusal(sale(), answer.refusal);
+  else if (answer.refusal) showRefusal(sale(), answer.refusal);
+  else leaveInDoubt(sale(), purchase);
 }
 
 function showPhase(sale, phase, title) {
@@ -266,9 +268,23 @@ async function showOrders() {
   byId("orders").replaceChildren(...orders.map(orderOf));
 }
 
-function showDoubts(purchases) {
-  byId("unsure").hidden = purchases.length === 0;
-  byId("unsure").replaceChildren(...purchases.map(doubtOf));
+function showDoubt(purchase) {
+  const box = doubtOf(purchase);
+  byId("unsure").append(box);
+  byId("unsure").hidden = false;
+  return box;
+}
+
+/** Nobody knows what became of it, and too much time went by to buy it unasked. */
+function leaveInDoubt(sale, purchase) {
+  const box = showDoubt(purchase);
+  announce(box.querySelector("p").textContent);
+  if (!sale) return;
+  const hadFocus = sale.contains(document.activeElement);
+  sale.dataset.phase = "";
+  if (!hadFocus) return;
+  box.tabIndex = -1; // not its button: a key pressed by chance would buy
+  box.focus();
 }
 
 function doubtOf(purchase) {
@@ -280,6 +296,7 @@ function doubtOf(purchase) {
     `A purchase of ${plural(quantity, "ticket")} for ${name} (${when}) was never answered. ` +
     "Asking again shows its tickets if it was sold, and buys them now if it was not.";
   box.querySelector(".ask").addEventListener("click", () => {
+    renew(purchase);
     follow(purchase);
     box.remove();
   });
@@ -321,7 +338,8 @@ const stream = new Stream("/remaining/stream", {
     const response = await fetch("/remaining", { cache: "no-store" });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const { as_of, events } = await response.json();
-    for (const entry of events) showStock({ ...entry, as_of });
+    clockOffsetMs = Date.parse(as_of) - Date.now();
+    for (const entry of events) showStock(entry);
     this.up();
     showLink("slow", "Every few seconds");
   },
@@ -342,7 +360,7 @@ addEventListener("storage", () => showOrders());
 for (const sale of sales()) prepare(sale);
 const { fresh, stale } = unsettled();
 for (const purchase of fresh) follow(purchase);
-showDoubts(stale);
+for (const purchase of stale) showDoubt(purchase);
 showOrders();
 stream.start();
 tick();

@@ -1,5 +1,6 @@
 // Purchases that survive: a key is kept before anything is sent, and a purchase is repeated under its
-// key until its fate is known. So a double click, a reload or a lost answer buys once.
+// key until its fate is known, or until it is too old to be repeated unasked. So a double click, a
+// reload or a lost answer buys once.
 
 import { backoff, pause } from "./stream.js";
 
@@ -61,18 +62,26 @@ export function makePurchase(wish) {
   return purchase;
 }
 
+const isFresh = (purchase) => Date.now() - purchase.at < FRESH_MS;
+
 /** Return purchases whose fate is not known: those to go on with, and those too old for that. */
 export function unsettled() {
   const all = store.list(PENDING).sort((a, b) => a.at - b.at);
-  const isFresh = (purchase) => Date.now() - purchase.at < FRESH_MS;
   return { fresh: all.filter(isFresh), stale: all.filter((purchase) => !isFresh(purchase)) };
+}
+
+/** Somebody wants it still: keep it as if it were new. */
+export function renew(purchase) {
+  purchase.at = Date.now();
+  store.keep(PENDING + purchase.key, purchase);
 }
 
 export const forget = (purchase) => store.drop(PENDING + purchase.key);
 
-/** Ask until it is known; return { order } or { refusal }. `doubt` is called at each lost answer. */
+/** Ask until it is known; return { order } or { refusal }, or {} when it grew too old meanwhile.
+ * `doubt` is called at each lost answer. */
 export async function settle(purchase, doubt) {
-  for (let failures = 0; ; failures += 1) {
+  for (let failures = 0; failures === 0 || isFresh(purchase); failures += 1) {
     const answer = await ask(purchase).catch(() => ({}));
     if (answer.order) {
       const { id, event } = answer.order;
@@ -85,6 +94,7 @@ export async function settle(purchase, doubt) {
     doubt();
     await pause(Math.max(answer.retryMs ?? 0, backoff(failures)));
   }
+  return {}; // the tab was open, or the computer asleep, for long
 }
 
 async function ask(purchase) {
@@ -96,8 +106,17 @@ async function ask(purchase) {
     signal: AbortSignal.timeout(ANSWER_MS),
   });
   if (response.status === 201) return { order: await response.json() };
-  if (FINAL.has(response.status)) return { refusal: await response.json() };
+  const refusal = FINAL.has(response.status) && (await problemOf(response));
+  if (refusal) return { refusal };
   return { retryMs: 1_000 * Number(response.headers.get("Retry-After") ?? 0) };
+}
+
+/** Return the service's own problem document; a gateway's words say nothing of a purchase. */
+async function problemOf(response) {
+  const media = response.headers.get("Content-Type") ?? "";
+  if (!media.startsWith("application/problem+json")) return null;
+  const problem = await response.json();
+  return String(problem?.type).startsWith("/problems/") ? problem : null;
 }
 
 /** Return the orders of this browser, newest first, as they stand now. */

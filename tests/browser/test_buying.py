@@ -136,6 +136,38 @@ def test_a_server_in_trouble_is_asked_again_with_the_same_key(
     check_bought_once(soldout, event)
 
 
+@pytest.mark.parametrize(
+    ("status", "media", "body"),
+    [
+        (404, "application/json", '{"message": "no Route matched with those values"}'),
+        (403, "text/html", "<h1>Forbidden</h1>"),
+        (400, "application/problem+json", '{"type": "about:blank", "title": "Bad Request"}'),
+        (422, "application/problem+json", "null"),
+    ],
+)
+def test_a_refusal_by_somebody_on_the_way_is_not_the_services(
+    soldout: Soldout, event: str, open_shop: OpenShop, status: int, media: str, body: str
+) -> None:
+    """A gateway whose service restarts knows nothing of the purchase."""
+    shop = open_shop().expecting(LOST)
+    keys: list[str] = []
+
+    def stand_between(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            assert route.fetch().status == 201  # it was sold
+            route.fulfill(status=status, content_type=media, body=body)
+        else:
+            route.continue_()
+
+    shop.page.route("**/buy", stand_between)
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    assert sale.sold() == tickets_of(soldout, event)
+    assert keys == [keys[0]] * 2
+    check_bought_once(soldout, event)
+
+
 def test_the_key_is_kept_before_anything_is_sent(event: str, open_shop: OpenShop) -> None:
     shop = open_shop()
     kept: list[Any] = []
@@ -291,5 +323,48 @@ def test_an_old_purchase_without_an_answer_is_not_repeated_unasked(
     check_bought_once(soldout, event)
     leave_an_old_purchase(shop, event)
     doubt.get_by_role("button", name="Forget it").click()
+    assert shop.purchases_kept() == 0
+    check_bought_once(soldout, event)
+
+
+KEPT_AT = """() => {
+    const name = Object.keys(localStorage).find(name => name.startsWith("soldout.pending."));
+    return JSON.parse(localStorage.getItem(name)).at;
+}"""
+
+
+def test_a_purchase_that_grows_old_in_an_open_tab_is_not_repeated_unasked(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
+    """Who shuts a laptop at a lost answer does not want tickets when it is opened again."""
+    shop = open_shop().live().expecting(LOST)
+    asked: list[str] = []
+
+    def fail(route: Route) -> None:
+        asked.append(route.request.headers["idempotency-key"])
+        route.fulfill(status=503, headers={"Retry-After": "1"}, body="")
+
+    shop.page.clock.install()
+    shop.page.route("**/buy", fail)
+    sale = shop.sale(event)
+    sale.buy_button.click()
+    expect(sale.waiting).to_contain_text("We ask again")
+    wished_at = shop.page.evaluate(KEPT_AT)
+    shop.page.clock.fast_forward(OLD_MS)
+    doubt = shop.page.get_by_role("region", name="Purchases without an answer")
+    expect(doubt).to_contain_text("A purchase of 1 ticket for The gala")
+    expect(doubt.locator(".doubt")).to_be_focused()
+    expect(sale.buy_button).to_be_visible()
+    assert shop.purchases_kept() == 1
+    before = len(asked)
+    shop.page.clock.fast_forward(OLD_MS)
+    assert len(asked) == before
+    doubt.get_by_role("button", name="Ask again").click()
+    expect(sale.waiting).to_contain_text("We ask again")
+    assert shop.page.evaluate(KEPT_AT) >= wished_at + 2 * OLD_MS  # a reload goes on with it
+    shop.page.unroute("**/buy")
+    shop.page.clock.fast_forward(20_000)
+    sale.sold()
+    assert len(set(asked)) == 1
     assert shop.purchases_kept() == 0
     check_bought_once(soldout, event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OpenShop
 from tests.faults.stopping import standing_still
 from tests.harness import Soldout, serving
+from tests.onlooker import looking
 
 LOST = "Failed to load resource"
 
@@ -94,6 +96,36 @@ def test_a_sale_counts_down_and_opens_by_itself(soldout: Soldout, open_shop: Ope
     sale.says("On sale")
     sale.buy_button.click()
     sale.sold()
+
+
+def test_who_comes_long_after_the_last_change_counts_down_to_the_same_moment(
+    soldout: Soldout, open_shop: OpenShop
+) -> None:
+    """A newcomer is told the stock in the words of its last change, which may be hours old."""
+    event = put(soldout, opens_at=(datetime.now(UTC) + timedelta(minutes=30)).isoformat())
+    with looking(soldout.port, f"?event={event}") as onlooker:
+        told = onlooker.told().entry
+    changed_at = datetime.fromisoformat(told["as_of"]) - timedelta(hours=3)
+    replayed = json.dumps({**told, "as_of": changed_at.isoformat(), "remaining": 17})
+    body = f"event: remaining\ndata: {replayed}\n\n"
+    shop = open_shop()
+    shop.page.route("**/remaining/stream", lambda route: route.fulfill(status=200, body=body))
+    shop.page.reload()
+    sale = shop.sale(event)
+    sale.left(17)  # it was told
+    clock = sale.root.get_by_role("timer")
+    expect(clock).not_to_have_text(clock.inner_text())  # it has ticked since
+    assert re.fullmatch("00:2[5-9]:..", clock.inner_text())
+
+
+def test_who_comes_back_to_the_page_gets_a_new_one(open_shop: OpenShop) -> None:
+    """A browser's own copy would bring a clock along that stood still meanwhile."""
+    shop = open_shop().live()
+    made = shop.page.locator("html").get_attribute("data-now")
+    assert made is not None
+    shop.page.goto(f"{shop.url}/problems/")
+    shop.page.go_back()
+    expect(shop.page.locator("html")).not_to_have_attribute("data-now", made)
 
 
 def test_an_event_that_is_put_on_sale_appears_by_itself(

@@ -109,7 +109,7 @@ def test_its_files_may_be_kept_for_ever_and_it_itself_is_asked_for_each_time(
 ) -> None:
     page = requests.get(theatre.url, timeout=30)
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert page.headers["Cache-Control"] == "no-cache"
+    assert page.headers["Cache-Control"] == "no-store"
     check_is_packed_for_who_wants_it(theatre.url)
     files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
     assert len(files) >= 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pytest
 
 from tests.faults.crowd import Line, Wish
 from tests.harness import STOP_SECONDS, Soldout, alive, ended, serving, wait_until
+from tests.onlooker import looking
 
 EVENT = "gala"
 
@@ -119,3 +121,21 @@ def test_an_order_on_a_damaged_page_is_not_denied(tmp_path: Path) -> None:
         answer = line.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert (answer.status, answer.said["detail"]) == (503, "The ledger is damaged.")
         assert "the ledger is damaged, restore a backup" in service.log()
+
+
+def test_who_looks_on_while_the_ledger_is_damaged_is_sent_away_in_one_line(
+    tmp_path: Path,
+) -> None:
+    """Onlookers come back every two seconds, and there may be thousands."""
+    before = sell_and_stop(tmp_path, Wish(uuid.uuid4().hex, EVENT, 1))
+    with serving(before.data_dir, web_processes=1) as service:
+        damage(service.data_dir / "ledger.db", "ticket_types")
+        began = time.monotonic()
+        for _ in range(6):
+            with looking(service.port) as onlooker:
+                assert onlooker.status == 200
+                onlooker.until_ended()
+        said = [line for line in service.log().splitlines() if "streams end" in line]
+        assert 1 <= len(said) <= 1 + time.monotonic() - began, "once a second at most"
+        assert all("the ledger is damaged, restore a backup" in line for line in said)
+        assert "Traceback" not in service.log()
