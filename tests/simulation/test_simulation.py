@@ -20,7 +20,7 @@ from tests.simulation.planted import PLANTS
 ROOT = Path(__file__).parents[2]
 ON_ONE_HOST, ON_MANY_HOSTS = 800, 250  # seeds; together some 60 s of CPU time
 TRIED = 600  # seeds at most, until a planted bug is found; the rarest needs some 250
-LONG = 2_000  # seeds on each, from one that nobody chose
+LONG = 300  # seeds on each, from one that nobody chose
 
 pytestmark = pytest.mark.timeout(900)  # for a machine that does ten other things
 
