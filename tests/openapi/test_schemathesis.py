@@ -19,7 +19,7 @@ from tests.harness import SEED, Soldout, note, serving
 from tests.openapi.rules import MANY_TYPES, NEXT_DOOR, ONE_TYPE, TYPES
 
 ROOT = Path(__file__).parents[2]
-FEW, MANY = 10, 200  # of each operation
+FEW, MANY = 10, 60  # of each operation
 ENDLESS = "streamRemaining"  # an answer that never ends is not waited for
 
 
