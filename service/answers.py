@@ -59,8 +59,3 @@ def answer(
     length = str(len(data))
     known = [("Content-Type", media_type), ("Content-Length", length), *security, *headers]
     return Answer([data], _LINES[status], CleanHeaders(known))
-
-
-def page(html: str) -> Answer:
-    """Return a page for people."""
-    return answer(html.encode(), media_type="text/html; charset=utf-8")

@@ -7,10 +7,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
-from flask import Blueprint, Flask, render_template, request
+from flask import Blueprint, Flask, request
 from werkzeug.exceptions import HTTPException
 
-from service.answers import Answer, answer, page
+from service.answers import Answer, answer
+from service.plain_page import plain_page, render_plain
 from workers.errors import (
     Inconsistent,
     LedgerDamaged,
@@ -246,13 +247,13 @@ def install(app: Flask, slot: Slot | None = None) -> None:
 
     @pages.get("/problems/")
     def index() -> Answer:
-        return page(render_template("problems.html", kinds=KINDS))
+        return plain_page(render_plain("problems.html", kinds=KINDS))
 
     @pages.get("/problems/<slug>")
     def show(slug: str) -> Answer:
         if slug not in KINDS:
             raise Problem("not-found", "There is no such kind of problem.")
-        return page(render_template("problem.html", slug=slug, kind=KINDS[slug]))
+        return plain_page(render_plain("problem.html", slug=slug, kind=KINDS[slug]))
 
     @app.errorhandler(Problem)
     def on_problem(problem: Problem) -> Answer:

@@ -161,6 +161,6 @@ def demo() -> None:
             asking.client.put_event(DEMO_EVENT, name="The demo", capacity=DEMO_CAPACITY)
     body = f'{{"event": "{DEMO_EVENT}", "quantity": 1}}'
     click.echo(
-        f"soldout: buy a ticket with curl {url}/buy -H 'Content-Type: application/json'"
-        f" -d '{body}' and look at {url}/remaining"
+        f"soldout: open {url} and click, or"
+        f" curl {url}/buy -H 'Content-Type: application/json' -d '{body}'"
     )

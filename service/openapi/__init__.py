@@ -12,9 +12,10 @@ import functools
 import msgspec
 from flask import Blueprint
 
-from service.answers import Answer, answer, page
-from service.openapi.docs_page import Page, write_page
+from service.answers import Answer, answer
+from service.openapi.docs_page import write_page
 from service.openapi.document import build_document
+from service.plain_page import plain_page
 
 
 def blueprint() -> Blueprint:
@@ -26,7 +27,7 @@ def blueprint() -> Blueprint:
         return msgspec.json.encode(build_document())
 
     @functools.cache
-    def written() -> Page:
+    def written() -> str:
         return write_page(build_document())
 
     @routes.get("/openapi.json")
@@ -35,8 +36,6 @@ def blueprint() -> Blueprint:
 
     @routes.get("/docs")
     def docs() -> Answer:
-        response = page(written().html)
-        response.headers["Content-Security-Policy"] = written().policy
-        return response
+        return plain_page(written())
 
     return routes

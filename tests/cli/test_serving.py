@@ -62,7 +62,8 @@ def test_the_demo_is_on_sale_as_its_one_line_says(demo: Soldout, cli: Type) -> N
     name, _, value = header.partition(": ")
     answer = requests.post(url, body, headers={name: value}, timeout=10)
     assert answer.status_code == 201, answer.text
-    assert words[-1] == f"{demo.url}/remaining"
+    page = requests.get(words[words.index("open") + 1], timeout=10)
+    assert page.headers["Content-Type"].startswith("text/html")
     assert cli("remaining", "demo", "--json").json["sold"] == 1
 
 
