@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import switched
 from tests.harness import SEED, Soldout, serving
+
+switched.install()  # before any test opens a ledger in this process
 
 pytest_plugins = ["tests.servers.fixtures"]
 

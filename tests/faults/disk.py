@@ -13,9 +13,8 @@ from pathlib import Path
 
 import apsw
 
-from workers.ledgers.sqlite_file import CHECKSUMS
+from tests.switched import UNDERNEATH, below
 
-UNDERNEATH = "unix"
 BROKEN_DISK = Path(__file__).with_name("broken_disk")
 
 
@@ -97,33 +96,23 @@ class _File(apsw.VFSFile):
         self._disk.synced(self._suffix, lambda: self.xRead(self.xFileSize(), 0))
 
 
-class _Shim(apsw.VFS):
+class _Mounted:
     def __init__(self, disk: Disk) -> None:
-        super().__init__("soldout-test-disk", UNDERNEATH, makedefault=True)
         self._disk = disk
 
-    def xOpen(  # noqa: N802
-        self, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> apsw.VFSFile:
+    def open(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         return _File(self._disk, name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
-        super().xDelete(filename, syncdir)
-        self._disk.deleted(Path(filename).suffix)
+    def delete(self, remove: Callable[[str, bool], None], path: str, sync: bool) -> None:
+        remove(path, sync)
+        self._disk.deleted(Path(path).suffix)
+
+    def sleep(self, microseconds: int) -> int | None:  # noqa: ARG002
+        return None
 
 
 @contextmanager
 def mounted(disk: Disk) -> Iterator[None]:
     """Put `disk` under every database that is opened in a `with` block."""
-    _unload_checksums()  # which the ledger then puts on top of it
-    shim = _Shim(disk)
-    try:
+    with below(_Mounted(disk)):
         yield
-    finally:
-        _unload_checksums()
-        shim.unregister()
-
-
-def _unload_checksums() -> None:
-    if CHECKSUMS in apsw.vfs_names():
-        apsw.unregister_vfs(CHECKSUMS)

@@ -28,7 +28,6 @@ import apsw
 from tests.simulation.scheduler import Killed, Process, here, sim
 
 SECTOR: Final = 512
-NAME: Final = "soldout-simulated"
 
 Op = tuple[int, bytes | None]  # (offset, what is written there), or (size, None): cut there
 
@@ -217,13 +216,10 @@ class File(apsw.VFSFile):
         super().xLock(level)
 
 
-class Vfs(apsw.VFS):
+class Simulated:
     """What SQLite finds its files through."""
 
-    def __init__(self) -> None:
-        super().__init__(NAME, "unix", makedefault=True)
-
-    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+    def open(self, name: Any, flags: list[int]) -> apsw.VFSFile:
         """Open a file of the simulated disk; a temporary one is none of its business."""
         if name is None or not _disks:
             return apsw.VFSFile("unix", name, flags)
@@ -231,17 +227,17 @@ class Vfs(apsw.VFS):
             sim().point("open")
         return File(name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+    def delete(self, remove: Callable[[str, bool], None], path: str, sync: bool) -> None:
         """Remove a file; certain only if the directory is synced."""
         with sim().in_kernel():
-            sim().point(f"remove {Path(filename).name}")
-        super().xDelete(filename, False)
-        if filename in _disks[0].files:
-            _disks[0].files[filename].there = False
-        if syncdir:
+            sim().point(f"remove {Path(path).name}")
+        remove(path, False)
+        if path in _disks[0].files:
+            _disks[0].files[path].there = False
+        if sync:
             _disks[0].sync_names()
 
-    def xSleep(self, microseconds: int) -> int:  # noqa: N802
+    def sleep(self, microseconds: int) -> int:
         """Wait for another connection's lock."""
         with sim().in_kernel():
             sim().sleep(microseconds / 1e6)

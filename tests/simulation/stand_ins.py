@@ -22,8 +22,8 @@ import gevent.socket
 
 from tests.simulation import disk, sockets
 from tests.simulation.scheduler import Process, Task, here, sim
+from tests.switched import below
 from workers import hearts
-from workers.ledgers import sqlite_file
 
 # --- clocks and chance ----------------------------------------------------------------------------
 
@@ -330,8 +330,6 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
 @contextmanager
 def in_place() -> Iterator[None]:
     """Have the product use the stand-ins, and SQLite the simulated disk."""
-    _forget_checksums()
-    vfs = disk.Vfs()
     hook, sys.unraisablehook = sys.unraisablehook, nothing  # faults that apsw cannot pass on
     apsw.connection_hooks.append(disk.close_with_process)
     replaced = [(owner, name, getattr(owner, name), new) for owner, name, new in _replacements()]
@@ -341,7 +339,8 @@ def in_place() -> Iterator[None]:
     logs.addHandler(handler)
     before, logs.propagate = logs.propagate, False
     try:
-        yield
+        with below(disk.Simulated()):
+            yield
     finally:
         logs.propagate = before
         logs.removeHandler(handler)
@@ -349,12 +348,3 @@ def in_place() -> Iterator[None]:
             setattr(owner, name, old)
         apsw.connection_hooks.remove(disk.close_with_process)
         sys.unraisablehook = hook
-        _forget_checksums()
-        vfs.unregister()
-        apsw.set_default_vfs("unix")
-
-
-def _forget_checksums() -> None:
-    """Have the next ledger that is opened put its checksums over what is then the disk."""
-    if sqlite_file.CHECKSUMS in apsw.vfs_names():
-        apsw.unregister_vfs(sqlite_file.CHECKSUMS)
