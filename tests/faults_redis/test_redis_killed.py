@@ -12,6 +12,7 @@ from tests.faults_redis.hosts import Host, Site
 from tests.harness import SEED, note, wait_until
 
 BACK_SECONDS = 2.0  # from the moment at which Redis answers again
+PASSWORD = "hunter2"
 ANSWER_SECONDS = 6.0  # for one that cannot be settled: a 202 after 5 s, or a 503 much sooner
 
 
@@ -49,3 +50,13 @@ def test_redis_may_be_killed_again_and_again(
     check_who_waited_was_told_when_to_come_again(crowd)
     check_sold_exactly(service, crowd.wishes)
     assert "selling again" in service.log()
+
+
+def test_who_asks_whether_it_can_sell_is_told_that_redis_is_gone(site: Site) -> None:
+    """The password in the URL is not told."""
+    host = site.host("serve", f"redis://:{PASSWORD}@127.0.0.1:{site.redis.port}/0")
+    site.redis.ask("CONFIG", "SET", "requirepass", PASSWORD)
+    host.start()
+    site.redis.kill()
+    wait_until(lambda: "Redis cannot be reached: " in host.why_not(), 10, host.why_not)
+    assert PASSWORD not in host.why_not() + host.log()
