@@ -136,7 +136,9 @@ class RedisLane:
             body = self._exchange(commands)
         except LedgerFault as fault:
             raise self._broken(fault) from fault
-        self.fault = ""
+        if self.fault:
+            self.fault = ""
+            log.info("purchases reach the workers again")
         try:
             outcomes = decode_outcomes(body)
         except GARBAGE as error:
