@@ -44,6 +44,11 @@ class Desk:
         receipt.wait(self._wait_seconds if wait_seconds is None else wait_seconds)
         return receipt
 
+    @property
+    def faults(self) -> list[str]:
+        """Why no answers come from the workers now, as far as is known."""
+        return self._carrier.faults
+
     def probe(self, seconds: float) -> list[Outcome | None]:
         """Ask the workers of every shard for a sign of life. Raises Overloaded, Unavailable."""
         deadline_ms = clock_ms() + round(seconds * 1000)

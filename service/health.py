@@ -43,8 +43,11 @@ class Readiness:
         except Overloaded:  # a full house sells, and must not be taken out of the line
             return []
         except Unavailable as fault:
-            return [str(fault)]
-        return sorted({reason for reasons in answers for reason in reasons})
+            return self._desk.faults or [str(fault)]
+        found = {reason for reasons in answers for reason in reasons}
+        if found and self._desk.faults:  # that is why nobody answered
+            found = found - {NOBODY_ANSWERED} | set(self._desk.faults)
+        return sorted(found)
 
 
 def _why_not(outcome: Outcome | None) -> list[str]:

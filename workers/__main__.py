@@ -9,7 +9,7 @@ import shlex
 import sys
 
 from workers.errors import BadSetting, BootFailed
-from workers.settings import read_settings, unknown_names
+from workers.settings import check_redis_is_meant, read_settings, unknown_names
 
 
 def main() -> int:
@@ -23,6 +23,7 @@ def main() -> int:
         parser.error("--no-pool goes with --web")
     try:
         settings = read_settings(os.environ)
+        check_redis_is_meant(os.environ, settings)
         from workers.logs import start_logging  # noqa: PLC0415 - a wrong setting is told before much is loaded
 
         start_logging(settings.log)

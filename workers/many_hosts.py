@@ -20,7 +20,7 @@ from workers.locks import RedisLock
 from workers.metrics import Metrics, Slot
 from workers.settings import Settings
 from workers.shards.pulses import name_of
-from workers.shards.server import open_server
+from workers.shards.server import Server, open_server
 from workers.shards.turn import Turn, release_for
 from workers.worker import WAIT_SECONDS, Worker
 
@@ -30,35 +30,39 @@ BOOT_AGAIN_SECONDS: Final = 0.5  # a Redis that restarts is not back in less
 
 
 class ManyHosts:
-    """What the workers of all pools share, as one pool sees it."""
+    """What the workers of all pools share, as one host sees it. `pool`: whether it has workers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, pool: bool = True) -> None:
         self._settings = settings
+        self._has_pool = pool
         self._host = socket.gethostname()
-        self._shards = 1
         self._dead: dict[int, str] = {}  # by worker, whose lock the one in its place gives back
 
     def prepare(self) -> None:
-        """Say which Redis it is, and refuse one that breaks the promise."""
+        """Say which Redis it is, and refuse one that breaks the promise.
+
+        And a pool that cannot serve every shard, before anything is written. Raises BadSetting.
+        """
         server = open_server(self._settings)
         try:
             warnings = server.check()
-            server.agree_on_shards()
-            known = server.identity() is not None
-            self._shards = server.shards
+            server.check_shards()
+            if self._has_pool:
+                _check_workers(self._settings, server)
+            server.propose_shards()
+            known, shards = server.identity() is not None, server.shards
         finally:
             server.close()
         where = self._settings.redis_shown
         if known:
-            log.info("the ledger in %s has shards: %d", where, self._shards)
+            log.info("the ledger in %s has shards: %d", where, shards)
         else:
             log.info("no ledger in %s; the first event makes one", where)
         for warning in warnings:
             log.warning("Redis may lose sales: %s", warning)
 
     def begin_generation(self) -> None:
-        """Refuse a pool that cannot serve every shard. Raises BadSetting."""
-        _check_workers(self._settings, self._shards)
+        """Nothing is inherited: each worker opens its own connections."""
 
     def boot(self, heart: Heart) -> Worker:
         """Put a worker together, however long Redis cannot be reached. Raises BootFailed."""
@@ -88,9 +92,10 @@ class ManyHosts:
     def _boot(self, heart: Heart, slot: Slot) -> Worker:
         settings, pulse = self._settings, heart.pulse()
         server = open_server(settings)
-        server.agree_on_shards()
+        server.check_shards()
+        _check_workers(settings, server)
+        server.propose_shards()
         shards = server.shards
-        _check_workers(settings, shards)
         shard = (pulse.worker - 1) % shards + 1
         turn = Turn(
             server,
@@ -120,9 +125,12 @@ class Guest(Worker):
             raise
 
 
-def _check_workers(settings: Settings, shards: int) -> None:
+def _check_workers(settings: Settings, server: Server) -> None:
+    shards = server.shards
     if settings.workers < shards:
+        known = server.identity() is not None
+        ledger = "the ledger has shards" if known else "the new ledger shall have shards"
         raise BadSetting(
-            f"SOLDOUT_WORKERS={settings.workers}: fewer than the ledger has shards, {shards};"
+            f"SOLDOUT_WORKERS={settings.workers}: fewer than {ledger}, {shards};"
             " each needs a worker in every pool"
         )

@@ -28,6 +28,9 @@ BOOT_FAILED: Final = 3  # exit status: respawning would not help
 BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while
 BOOT_DEATHS_MAX: Final = 5  # in a row without a worker becoming ready: it cannot work here
 DRAIN_SECONDS: Final = 10.0
+# Asks a worker to leave. No SIGTERM: `timeout` and systemd send that to all processes, and workers
+# are needed until the web has answered everybody.
+LEAVE: Final = signal.SIGUSR2
 
 
 class Site(Protocol):
@@ -90,7 +93,8 @@ class Pool:
     def drain(self) -> None:
         """Let every worker finish what waits, and leave."""
         for process in self._processes.values():
-            process.terminate()
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, LEAVE)
         limit = time.monotonic() + DRAIN_SECONDS
         for process in self._processes.values():
             process.join(max(0.0, limit - time.monotonic()))
@@ -153,9 +157,9 @@ class Pool:
 def _work(worker: int, hearts: Hearts, site: Site, parent_pid: int) -> None:
     """Be worker `worker`, in a process of its own."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor drains
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # may reach all; Ctrl-C does
+        signal.signal(number, signal.SIG_IGN)  # the supervisor drains
+    signal.signal(LEAVE, signal.SIG_DFL)
     end_with_parent(parent_pid)
     set_title(f"worker {worker}")
     heart = hearts.start(worker, os.getpid())
@@ -174,7 +178,7 @@ def _run(worker: Worker) -> None:
     def stop(_signal: int, _frame: object) -> None:
         worker.stopping = True
 
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(LEAVE, stop)
     spare_the_collector()
     worker.run()
     worker.inbox.close()

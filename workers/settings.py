@@ -19,6 +19,17 @@ from workers.errors import BadSetting
 from workers.redis_url import RedisUrl, mask, parse
 
 PREFIX = "SOLDOUT_"
+OF_REDIS = tuple(
+    f"{PREFIX}{name}"
+    for name in (
+        "REDIS_URL",
+        "REDIS_PASSWORD_FILE",
+        "REDIS_REPLICAS",
+        "REDIS_DURABILITY",
+        "LOCK_TTL_MS",
+        "SHARDS",
+    )
+)  # they mean nothing without it
 HASHED_KEY_PREFIX = "sha256:"
 ADMIN_KEY_MIN_CHARACTERS = 16  # below that, guessing over the network becomes thinkable
 
@@ -156,6 +167,19 @@ def unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = {PREFIX + name.upper() for name in Settings.__struct_fields__} | {f"{PREFIX}URL"}
     ours = [name for name in environ if name.startswith(PREFIX)]
     return sorted(n for n in ours if n not in known and not n.startswith(f"{PREFIX}LOADTEST_"))
+
+
+def check_redis_is_meant(environ: Mapping[str, str], settings: Settings) -> None:
+    """Refuse settings of a Redis that would not be used: a host that should share would sell alone.
+
+    For who is about to sell; whoever only asks a service may have them around. Raises BadSetting.
+    """
+    given = [name for name in OF_REDIS if environ.get(name, "") != ""]
+    if given and settings.lock == "process":
+        raise BadSetting(
+            f"{given[0]} is given, but {PREFIX}LOCK is process:"
+            f" say {PREFIX}LOCK=redis, or leave it out"
+        )
 
 
 def _check(settings: Settings) -> None:

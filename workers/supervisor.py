@@ -246,7 +246,7 @@ def serve(
         slot = Slot(Metrics(settings.metrics_path, create=True).supervisor)
         slot.set(SINCE, wall_ms())
         slot.set(WORKERS, settings.workers if pool else 0)
-        site = make_site(settings)
+        site = make_site(settings, pool=pool)
         Supervisor(
             settings,
             site,
@@ -265,12 +265,15 @@ def _metrics_server(settings: Settings) -> MetricsServer | None:
     return MetricsServer(settings, settings.metrics_address)
 
 
-def make_site(settings: Settings) -> Site:
-    """Return what the workers share; drivers are loaded only for the one that is chosen."""
+def make_site(settings: Settings, *, pool: bool) -> Site:
+    """Return what the workers share; drivers are loaded only for the one that is chosen.
+
+    `pool`: whether this host has workers.
+    """
     if settings.lock == "redis":
         from workers.many_hosts import ManyHosts  # noqa: PLC0415
 
-        return ManyHosts(settings)
+        return ManyHosts(settings, pool=pool)
     from workers.one_host import OneHost  # noqa: PLC0415
 
     return OneHost(settings)

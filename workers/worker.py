@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 
 COMPLAIN_EVERY_MS: Final = 5_000
 FOR_THE_POOL: Final = (BootFailed, StartAgain)  # this worker cannot go on, another one may
-WAIT_SECONDS: Final = 0.2  # for work, between two beats; also how late SIGTERM may be noticed
+WAIT_SECONDS: Final = (
+    0.2  # for work, between two beats; also how late it may notice that it shall leave
+)
 
 
 class Worker:

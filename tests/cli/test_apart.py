@@ -185,12 +185,29 @@ def test_a_redis_that_may_lose_sales_is_refused_in_one_line(start: Start, comman
 
 
 def test_a_pool_smaller_than_the_ledger_has_shards_is_refused_in_one_line(start: Start) -> None:
-    part = start("workers --workers 2 --shards 3")
+    service = start("serve --lock redis --workers 3 --shards 3").says("selling at")
+    service.put_event("gala", capacity=1)
+    part = start("workers --workers 2")
     assert part.refuses() == 2
-    assert part.log().splitlines()[-1] == (
+    assert part.log() == (
         "soldout: SOLDOUT_WORKERS=2: fewer than the ledger has shards, 3;"
-        " each needs a worker in every pool"
+        " each needs a worker in every pool\n"
     )
+
+
+def test_a_pool_that_is_refused_decides_nothing_about_the_new_ledger(
+    start: Start, redis_server: RedisServer
+) -> None:
+    """Or whoever starts without that mistake would be refused as well."""
+    part = start("workers --workers 2 --shards 4")
+    assert part.refuses() == 2
+    assert part.log() == (
+        "soldout: SOLDOUT_WORKERS=2: fewer than the new ledger shall have shards, 4;"
+        " each needs a worker in every pool\n"
+    )
+    assert redis_server.ask("KEYS", "*") == []
+    start("workers").says("2 workers are ready")
+    start("web --shards 4").says("no ledger in")  # it has no workers that could be too few
 
 
 def test_a_pool_with_workers_enough_serves_every_shard(start: Start) -> None:

@@ -127,6 +127,22 @@ def test_a_wrong_value_is_status_2_and_one_line_that_names_it(
     assert variable in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("flags", "variable"),
+    [("--redis-url redis://10.0.0.5", "SOLDOUT_REDIS_URL"), ("--shards 4", "SOLDOUT_SHARDS")],
+)
+def test_a_redis_without_its_lock_is_refused_before_anything_is_sold_beside_it(
+    tmp_path: Path, flags: str, variable: str
+) -> None:
+    found = refused(flags, tmp_path)
+    assert found.returncode == 2
+    assert found.stderr == (
+        f"soldout: {variable} is given, but SOLDOUT_LOCK is process:"
+        " say SOLDOUT_LOCK=redis, or leave it out\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
 # --- web and workers apart ---
 
 

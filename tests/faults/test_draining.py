@@ -45,6 +45,13 @@ def press_ctrl_c(service: Soldout) -> int:
     return service.process.wait(STOP_SECONDS)
 
 
+def terminate_all(service: Soldout) -> int:
+    """Tell all processes of the service's group to leave, as `timeout` and systemd do."""
+    assert service.process is not None
+    os.killpg(service.pid, signal.SIGTERM)
+    return service.process.wait(STOP_SECONDS)
+
+
 def listens(service: Soldout) -> bool:
     try:
         socket.create_connection(("127.0.0.1", service.port), 5).close()
@@ -71,7 +78,7 @@ def check_nothing_else_was_sold(service: Soldout, crowd: Crowd) -> None:
         assert audit["sold"] == sum(wish.quantity for wish in wishes if wish.orders)
 
 
-@pytest.mark.parametrize("leave", [terminate, press_ctrl_c])
+@pytest.mark.parametrize("leave", [terminate, press_ctrl_c, terminate_all])
 def test_leaving_in_a_crowd_answers_everybody_and_loses_nothing(
     service: Soldout, stadium: str, club: str, leave: Callable[[Soldout], int]
 ) -> None:

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
+import requests
+
 from tests.harness import START_SECONDS, Soldout, ended, wait_until
 from tests.servers.redis_server import RedisServer
 
@@ -37,6 +39,11 @@ class Host(Soldout):
         """Wait until its log, from byte `after` on, has these words."""
         wait_until(lambda: words in self.log()[after:], seconds, lambda: f"{words!r}: {self.log()}")
         return self
+
+    def why_not(self) -> str:
+        """Return what `/readyz` says against selling now, in one line."""
+        health = requests.get(f"{self.url}/readyz", timeout=5).json()
+        return "; ".join(health.get("reasons", []))
 
     def fail(self) -> None:
         """Kill all its processes, as when the host fails."""

@@ -79,6 +79,7 @@ def test_what_was_sold_is_not_sold_again_by_whoever_saw_it_or_starts_later(
     lose(redis, backup)
     wait_until(lambda: WORDS[lose] in host.log(), PATIENCE_SECONDS, host.log)
     check_nothing_is_sold(host, "gala")
+    wait_until(lambda: WORDS[lose] in host.why_not(), PATIENCE_SECONDS, host.why_not)
     assert host.terminate() == 0
 
     later, count = host, len(host.log())

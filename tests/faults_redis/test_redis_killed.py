@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 
@@ -12,6 +13,7 @@ from tests.faults_redis.hosts import Host, Site
 from tests.harness import SEED, note, wait_until
 
 BACK_SECONDS = 2.0  # from the moment at which Redis answers again
+PASSWORD = "hunter2"
 ANSWER_SECONDS = 6.0  # for one that cannot be settled: a 202 after 5 s, or a 503 much sooner
 
 
@@ -49,3 +51,32 @@ def test_redis_may_be_killed_again_and_again(
     check_who_waited_was_told_when_to_come_again(crowd)
     check_sold_exactly(service, crowd.wishes)
     assert "selling again" in service.log()
+
+
+def test_who_asks_whether_it_can_sell_is_told_that_redis_is_gone(site: Site) -> None:
+    """The password in the URL is not told."""
+    url = f"redis://:{PASSWORD}@127.0.0.1:{site.redis.port}/0"
+    host = site.host("serve", url, web_processes=1)  # it knows the ledger, and asks the workers
+    site.redis.ask("CONFIG", "SET", "requirepass", PASSWORD)
+    host.start().put_event("gala", capacity=1)
+    assert host.buy("gala").status_code == 201
+    site.redis.kill()
+    wait_until(lambda: "Redis cannot be reached: " in host.why_not(), 10, host.why_not)
+    assert PASSWORD not in host.why_not() + host.log()
+
+
+def test_the_log_says_on_both_sides_when_selling_goes_on(site: Site) -> None:
+    """At `info`: it asks nobody to do anything."""
+    host = site.host("serve", log="json", web_processes=1).start()
+    host.put_event("gala", capacity=1)
+    assert host.buy("gala").status_code == 201
+    site.redis.kill()
+    wait_until(host.why_not, 10, "it asks the workers, who cannot hear it")
+    host.said("no purchase reaches the workers").said("not selling")
+    site.redis.start()
+    wait_until(host.ready, BACK_SECONDS * 5, host.log)
+    again = {"purchases reach the workers again", "selling again"}
+    for words in again:
+        host.said(words)
+    lines = [json.loads(line) for line in host.log().splitlines() if "again" in line]
+    assert {line["level"] for line in lines if line["message"] in again} == {"info"}

@@ -203,12 +203,16 @@ class Fork:
     def kill(self) -> None:
         sim().kill(self.process)
 
-    def terminate(self) -> None:
-        handler = self.process.handlers.get(15)
+    @property
+    def pid(self) -> Fork:
+        return self
+
+    def signal(self, number: int) -> None:
+        handler = self.process.handlers.get(number)
         if callable(handler):
-            handler(15, None)
+            handler(number, None)
         elif not self.process.dead:
-            sim().kill(self.process, -15)
+            sim().kill(self.process, -number)
 
     def join(self, timeout: float | None = None) -> None:
         limit_us = sim().now_us + int((1e6 if timeout is None else timeout) * 1e6)
@@ -264,7 +268,9 @@ SIGNAL = SimpleNamespace(
     set_wakeup_fd=lambda fd: None,  # noqa: ARG005
     signal=handle_signal,
 )
-OS = SimpleNamespace(getpid=lambda: here().pid, _exit=_exit)
+OS = SimpleNamespace(
+    getpid=lambda: here().pid, kill=lambda fork, number: fork.signal(number), _exit=_exit
+)
 
 
 def nothing(*args: object, **kwargs: object) -> None:

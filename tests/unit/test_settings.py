@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from workers.errors import BadSetting
-from workers.settings import Settings, make_admin_key, read_admin_keys, read_settings
+from workers.settings import (
+    OF_REDIS,
+    Settings,
+    check_redis_is_meant,
+    make_admin_key,
+    read_admin_keys,
+    read_settings,
+)
 
 KEY = "a-key-of-the-administration"
 HASHED = "sha256:" + 32 * "0f"
@@ -290,6 +297,23 @@ def test_a_redis_password_file_without_one_is_told(
     with pytest.raises(BadSetting, match=reason) as caught:
         settings.redis_parsed()
     assert str(caught.value).startswith(f"SOLDOUT_REDIS_PASSWORD_FILE='{path}': ")
+
+
+@pytest.mark.parametrize("name", OF_REDIS)
+def test_settings_of_a_redis_that_would_not_be_used_stop_the_start(name: str) -> None:
+    """Else a host that should share the stock would sell from one of its own."""
+    values = {
+        "SOLDOUT_REDIS_URL": "redis://127.0.0.1:6379/0",  # the default, but somebody gave it
+        "SOLDOUT_REDIS_DURABILITY": "strict",
+        "SOLDOUT_LOCK_TTL_MS": "2000",
+    }
+    environ = {name: values.get(name, "1")}
+    with pytest.raises(BadSetting) as caught:
+        check_redis_is_meant(environ, read_settings(environ))
+    line = f"{name} is given, but SOLDOUT_LOCK is process: say SOLDOUT_LOCK=redis, or leave it out"
+    assert str(caught.value) == line
+    for meant in ({**environ, "SOLDOUT_LOCK": "redis"}, {name: ""}):
+        check_redis_is_meant(meant, read_settings(meant))
 
 
 # --- the administration's key ---------------------------------------------------------------------

@@ -30,6 +30,10 @@ class Inbox(Protocol):
 class Lane(Protocol):
     """The web's end of one way to a worker; one frame is under way at a time. Raises OSError."""
 
+    @property
+    def fault(self) -> str:
+        """Why the last frame was not answered, if that is worth telling; no secret is in it."""
+
     def connect(self) -> None:
         """Reach the worker."""
 

@@ -112,6 +112,11 @@ class Courier:
         """Commands that wait here or are under way."""
         return len(self._open)
 
+    @property
+    def faults(self) -> list[str]:
+        """Why lanes get no answers now, as far as is known."""
+        return sorted({lane.fault for lane in self._lanes if lane.fault})
+
     def hand_over(self, command: Command) -> Receipt:
         """Queue a command; its receipt tells when it is settled. Raises Overloaded, Unavailable."""
         if self._given_up() and not self._connected:

@@ -26,6 +26,10 @@ class Carrier(Protocol):
     def in_flight(self) -> int:
         """Commands that wait or are under way."""
 
+    @property
+    def faults(self) -> list[str]:
+        """Why no answers come now, as far as is known."""
+
     def hand_over(self, command: Command) -> Receipt:
         """Queue a command; its receipt tells when it is settled. Raises Overloaded, Unavailable."""
 
@@ -58,6 +62,11 @@ class Couriers:
     def settled(self) -> int:
         """Grows with every answer: what was read before it is out of date."""
         return sum(courier.settled for courier in self._couriers.values())
+
+    @property
+    def faults(self) -> list[str]:
+        """Why no answers come now, as far as is known."""
+        return sorted({fault for courier in self._couriers.values() for fault in courier.faults})
 
     def hand_over(self, command: Command) -> Receipt:
         """Queue a command for its shard. Raises Overloaded, Unavailable."""

@@ -118,7 +118,7 @@ class RedisLane:
         self._seen: Any = "0-0"  # the newest answer that was read
         self._offset_ms = 0
         self._clock_learned_ms = 0
-        self._said = ""
+        self.fault = ""
 
     def connect(self) -> None:
         """Reach Redis, and learn its clock. Raises ConnectionError."""
@@ -136,7 +136,9 @@ class RedisLane:
             body = self._exchange(commands)
         except LedgerFault as fault:
             raise self._broken(fault) from fault
-        self._said = ""
+        if self.fault:
+            self.fault = ""
+            log.info("purchases reach the workers again")
         try:
             outcomes = decode_outcomes(body)
         except GARBAGE as error:
@@ -148,8 +150,8 @@ class RedisLane:
     def _broken(self, fault: LedgerFault) -> ConnectionError:
         """Say a fault once, though it is tried again and again, and not at once."""
         self._slot.count(FAULTS.of("send"))
-        if str(fault) != self._said:
-            self._said = str(fault)
+        if str(fault) != self.fault:
+            self.fault = str(fault)
             log.error("no purchase reaches the workers: %s", fault)
         time.sleep(FAULT_SECONDS)
         return ConnectionError(str(fault))

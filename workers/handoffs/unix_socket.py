@@ -195,6 +195,8 @@ class UnixInbox:
 class UnixLane:
     """The web's end of one lane. It uses gevent's sockets, so that waiting stops nobody else."""
 
+    fault = ""  # a worker that is gone is started again; there is no more to tell
+
     def __init__(self, run_dir: Path, worker: int) -> None:
         self._run_dir = run_dir
         self._name = socket_name(worker)

@@ -100,21 +100,25 @@ class Server:
         identity = self.identity()
         return identity.shards if identity else self._asked or self._proposed
 
-    def agree_on_shards(self) -> None:
-        """Tell all hosts how many shards this one was told that there shall be.
+    def check_shards(self) -> None:
+        """See to it that the ledger, if there is one, has as many shards as this host was told.
 
-        Raises LedgerFault, and BadSetting if there is a ledger and it has another number.
+        Raises LedgerFault, BadSetting.
         """
-        if self._asked is None:
-            return
         identity = self.identity()
-        if identity is None:
-            with self.reading(0) as link:
-                link.ask(("SET", SHARDS, self._asked))
-        elif identity.shards != self._asked:
+        if identity is not None and self._asked not in (None, identity.shards):
             raise BadSetting(
                 f"SOLDOUT_SHARDS={self._asked}: the ledger in Redis has {identity.shards}"
             )
+
+    def propose_shards(self) -> None:
+        """Tell all hosts how many shards this one was told that a new ledger shall have.
+
+        Raises LedgerFault.
+        """
+        if self._asked is not None and self.identity() is None:
+            with self.reading(0) as link:
+                link.ask(("SET", SHARDS, self._asked))
 
     def create(self) -> Identity:
         """Make the ledger: the explicit act. Who comes second, or after a crash, ends what began.

@@ -296,7 +296,7 @@ class Turn:
         """Say that a fault has passed."""
         if self._fault:
             self._fault = ""
-            log.warning("selling again")
+            log.info("selling again")
 
     def _answers(self, bodies: list[bytes], first_key: int) -> tuple[list[Any], list[str]]:
         answers: list[Any] = []
