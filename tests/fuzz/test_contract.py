@@ -25,7 +25,7 @@ from tests.harness import SEED, Soldout
 from workers.settings import read_settings
 
 EXAMPLES: Final = 250
-LONG_EXAMPLES: Final = 3_000
+LONG_EXAMPLES: Final = 2_000
 EVENT = "contract"
 SCRATCH = "scratch"  # whatever is put is put there
 
