@@ -43,6 +43,7 @@ def sleep(seconds: float = 0) -> None:
 TIME = SimpleNamespace(
     sleep=sleep,
     monotonic=lambda: (sim().now_us + here().host.monotonic_us) / 1e6,
+    thread_time=lambda: sim().now_us / 1e6,
     monotonic_ns=lambda: (sim().now_us + here().host.monotonic_us) * 1000,
     time_ns=lambda: (sim().now_us + here().host.wall_us) * 1000,
 )
