@@ -181,11 +181,6 @@ PLANTS: Final = [
         ],
     ),
     Plant(
-        "commits a turn however old it is",
-        "model",
-        [script("_COMMIT", "if now_ms() > tonumber(ARGV[3]) then return { 'late' } end", "")],
-    ),
-    Plant(
         "writes a batch again after a fault, without reading anew",
         "model",
         [

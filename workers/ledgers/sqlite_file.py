@@ -102,6 +102,10 @@ def refusing_to_start(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
+        if _is_damage(error) and not isinstance(error, apsw.NotADBError):
+            raise LedgerDamaged(
+                f"the ledger is damaged, restore a backup: {_in_a_line(error)}"
+            ) from error
         passing = isinstance(error, apsw.BusyError | apsw.FullError | apsw.IOError)
         if passing and not _is_damage(error):
             raise LedgerFault(f"the ledger {path}: {_in_a_line(error)}") from error
