@@ -46,10 +46,7 @@ class ManyHosts:
         server = open_server(self._settings)
         try:
             warnings = server.check()
-            server.check_shards()
-            if self._has_pool:
-                _check_workers(self._settings, server)
-            server.propose_shards()
+            self._agree_on_shards(server)
             known, shards = server.identity() is not None, server.shards
         finally:
             server.close()
@@ -89,12 +86,17 @@ class ManyHosts:
     def look(self, *, ready: bool) -> None:
         """Each worker looks for itself."""
 
+    def _agree_on_shards(self, server: Server) -> None:
+        """Refuse what does not fit, and only then tell others. Raises BadSetting, LedgerFault."""
+        server.check_shards()
+        if self._has_pool:
+            _check_workers(self._settings, server)
+        server.propose_shards()
+
     def _boot(self, heart: Heart, slot: Slot) -> Worker:
         settings, pulse = self._settings, heart.pulse()
         server = open_server(settings)
-        server.check_shards()
-        _check_workers(settings, server)
-        server.propose_shards()
+        self._agree_on_shards(server)
         shards = server.shards
         shard = (pulse.worker - 1) % shards + 1
         turn = Turn(

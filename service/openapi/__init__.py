@@ -22,13 +22,15 @@ def blueprint() -> Blueprint:
     """Return the routes of whoever wants to know how to talk with this service."""
     routes = Blueprint("openapi", __name__)
 
-    @functools.cache  # neither changes while this process lives
+    built = functools.cache(build_document)  # none of it changes while this process lives
+
+    @functools.cache
     def encoded() -> bytes:
-        return msgspec.json.encode(build_document())
+        return msgspec.json.encode(built())
 
     @functools.cache
     def written() -> str:
-        return write_page(build_document())
+        return write_page(built())
 
     @routes.get("/openapi.json")
     def document() -> Answer:
