@@ -67,7 +67,7 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
             super()._emit_body(data)
         else:
             head, self._head = self._head, b""
-            self.sock.sendall(head + data)
+            self._send(head + data)
 
     def close(self) -> None:
         """End the answer."""
@@ -78,7 +78,13 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
     def _send_head(self) -> None:
         if self._head:
             head, self._head = self._head, b""
-            self.sock.sendall(head)
+            self._send(head)
+
+    def _send(self, data: bytes) -> None:
+        """Send all; gevent's `sendall` asks the kernel first how much goes at once."""
+        sent = self.sock.send(data)
+        if sent < len(data):
+            self.sock.sendall(data[sent:])
 
 
 @functools.lru_cache(maxsize=256)
