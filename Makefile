@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Most tests wait for something; those of a file share services. The short ones, of the units, go last.
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench growth lock clean
+.PHONY: install run test test-long test-compose simulate model lint format loadtest show chaos bench growth lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -40,6 +40,9 @@ model: $(VENV)/.dev  # all states of the protocol's model (docs/model); with Deb
 
 loadtest: $(VENV)/.dev
 	$(BIN)/python -m loadtest $(ARGS)
+
+show: $(VENV)/.dev  # the same rush against a program without a lock and against soldout, on one page
+	$(BIN)/python -m loadtest --show $(ARGS)
 
 chaos: $(VENV)/.dev  # breaks real processes and a real Redis under load: ARGS="--seconds 180 --seed 7 --side both"
 	$(BIN)/python -m tests.chaos $(ARGS)

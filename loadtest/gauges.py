@@ -214,7 +214,7 @@ def machine() -> dict[str, str]:
     """Describe what the figures were measured on; without it they say nothing."""
     return {
         "cores": str(os.cpu_count()),
-        "processor": _processor(),
+        "processor": processor(),
         "kernel": platform.release(),
         "data directory": _file_system(Path(tempfile.gettempdir())),
         "store": _version_of(redis_program()),
@@ -223,7 +223,8 @@ def machine() -> dict[str, str]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     lines = (PROC / "cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -101,9 +102,45 @@ def test_one_command_serves_soldout_plays_the_rush_and_leaves_nothing_running(
         SOLDOUT_LOADTEST_SEED="4242",
     )
     assert played.returncode == 0, played.stdout + played.stderr
-    assert "SOLDOUT_LOADTEST_SEED=4242" in played.stdout
+    assert "about 9 s in all. SOLDOUT_LOADTEST_SEED=4242" in played.stdout
+    assert played.stdout.rstrip().splitlines()[-1].startswith("reports/loadtest.html ")
+    assert played.stderr == ""
     assert "<html" in (tmp_path / "reports" / "loadtest.html").read_text()
+    assert "WARNING" not in (tmp_path / "reports" / "loadtest.log").read_text()
+    numbers = json.loads((tmp_path / "reports" / "loadtest.json").read_text())
+    assert [(run["server"], run["passed"], run["seed"]) for run in numbers["runs"]] == [
+        ("soldout", True, 4242)
+    ]
+    assert "SOLDOUT_LOADTEST_SEED=4242 " in numbers["command"]
     assert processes_in(tmp_path) == []
+
+
+def test_on_a_terminal_a_line_says_how_far_it_is(tmp_path: Path) -> None:
+    """Under `script`, which gives it a terminal."""
+    command = f"{sys.executable} -m loadtest --users 10 --seconds 3"
+    played = run(["script", "-qec", command, "/dev/null"], cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert re.search(r"soldout [█·]{30} \d of 3 s, (quiet|rush)", played.stdout)
+
+
+def test_with_the_server_named_its_words_are_handed_on(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "loadtest", "--host", url, "--seconds", "3"]
+    played = run(command, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert played.returncode == 2
+    assert "Nothing to test" in played.stderr
+    assert not (tmp_path / "reports" / "loadtest.html").exists()
+
+
+@pytest.mark.parametrize("variable", ["SOLDOUT_LOADTEST_SEED", "SOLDOUT_LOADTEST_CAPACITY"])
+def test_a_number_that_is_none_is_named(variable: str, tmp_path: Path) -> None:
+    played = run(
+        [sys.executable, "-m", "loadtest"],
+        cwd=tmp_path,
+        PYTHONPATH=str(ROOT),
+        **{variable: "many"},
+    )
+    assert played.returncode == 2
+    assert f"{variable}=many is not a whole number" in played.stderr
 
 
 def test_a_server_that_is_not_there_is_no_success() -> None:
