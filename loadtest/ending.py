@@ -66,6 +66,11 @@ def ending(runs: Sequence[Run], page: Path, log: Path) -> str:
     return "\n".join(lines)
 
 
+def as_expected(runs: Sequence[Run]) -> bool:
+    """Say whether each did what it must: oversell without a lock, else do nothing wrong."""
+    return all(run.passed == (run.server != WITHOUT_A_LOCK) for run in runs)
+
+
 def judgement(run: Run) -> list[str]:
     """Return a run's headline and its invariants."""
     heard = ", ".join(f"{number} {outcome}" for outcome, number in run.heard.items())

@@ -6,26 +6,13 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from msgspec import structs
-
 from loadtest import charts
 from loadtest.curves import Canvas, axis, seconds_axis
 from loadtest.figures import Run, run_of
 from loadtest.invariants import BOOKS_CHECKS, CHECKS
 from loadtest.judgement import UNITS, judge
 from loadtest.page import Show, render
-from tests.loadtest.samples import good_run, peer_run
-
-
-def run(server: str = "soldout", **changed: object) -> Run:
-    evidence = replace(good_run(), began_at=0.0, ended_at=10.0)
-    found = run_of(evidence, judge(evidence), server=server, users=3, seconds=10.0)
-    return structs.replace(found, **changed)
-
-
-def oversold() -> Run:
-    real = [(0.0, 4), (5.0, -3)]
-    return run("no_lock", passed=False, oversold=3, sold_twice=2, uncounted=3, real=real)
+from tests.loadtest.samples import oversold, peer_run, run
 
 
 def page(*runs: Run) -> str:
