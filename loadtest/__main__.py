@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.ending import WITHOUT_A_LOCK, as_expected, ending, keep
+from loadtest.ending import SOLDOUT, WITHOUT_A_LOCK, as_expected, ending, keep
 from loadtest.figures import Run
 from loadtest.play import NotPlayedError, Rush, play
 from loadtest.servers import NotReadyError, Server, peer, soldout
@@ -27,7 +27,6 @@ from loadtest.shapes import tickets_for
 SECONDS, SHOW_SECONDS = 60, 12
 BESIDES_SECONDS = 5  # to start a server, ask again for what is in doubt, read the books, and stop
 REPORTS = Path("reports")
-SOLDOUT = "soldout"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +18,17 @@ import msgspec
 
 from loadtest.figures import Run
 from loadtest.findings import Verdict, report
-from loadtest.gauges import processor
+from loadtest.gauges import file_system, processor
 from loadtest.judgement import HINTS
 from loadtest.page import Show, count, name, render
 
 WITHOUT_A_LOCK = "no_lock"  # the peer that must oversell
 MORE = "give it more --users"
+SOLDOUT = "soldout"
+SERVED = {  # what a run that starts its own servers starts
+    WITHOUT_A_LOCK: "loadtest/peers/no_lock.py: a count in a file, several processes, no lock",
+    SOLDOUT: "soldout serve as it comes: one ledger file, each sale synced before its answer",
+}
 COUNTS = {
     "tickets on sale": "capacity",
     "told to buyers": "tickets_told",
@@ -39,6 +45,7 @@ def keep(runs: list[Run], path: Path, again: str) -> Path:
         command=again,
         commit=commit(),
         machine=machine(),
+        servers={name(run.server): SERVED.get(run.server, "as it was found") for run in runs},
         runs=runs,
     )
     numbers = msgspec.json.format(msgspec.json.encode(show))
@@ -106,6 +113,7 @@ def machine() -> dict[str, str]:
     return {
         "processor": f"{processor()}, {os.cpu_count()} cores",
         "kernel": f"{platform.system()} {platform.release()}",
+        "data directory": file_system(Path(tempfile.gettempdir())),
         "python": platform.python_version(),
         "locust": importlib.metadata.version("locust"),
     }

@@ -29,6 +29,7 @@ class Show(Struct, frozen=True):
     command: str  # that plays it again
     commit: str  # empty where it is not known
     machine: dict[str, str]
+    servers: dict[str, str]  # what they were, by the names that people read
     runs: list[Run]
     format: int = 1
 

@@ -1,4 +1,4 @@
-"""`make loadtest`, as a user starts it: what it says, what it leaves, and when it does not begin."""
+"""`make loadtest`, as a user starts it: what it says and leaves, and when it does not begin."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from tests.loadtest.samples import oversold, peer_run, run
 
 
 def page(*runs: Run) -> str:
-    return render(Show("2026-11-26T09:00:00Z", "make it", "abc", {"kernel": "<L&x>"}, list(runs)))
+    return render(
+        Show("2026-11-26T09:00:00Z", "make it", "abc", {"kernel": "<L&x>"}, {}, list(runs))
+    )
 
 
 def test_every_invariant_has_a_word_for_what_it_counts() -> None:
