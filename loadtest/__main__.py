@@ -46,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (NotReadyError, NotPlayedError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nStopped before its end: nothing is judged.", file=sys.stderr)
+        return 2
     kept = keep(runs, REPORTS / "loadtest", again(options, rush))
     print(ending(runs, kept, log))
     return 0 if as_expected(runs) else 1

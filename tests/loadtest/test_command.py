@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.harness import free_port
+from tests.harness import free_port, wait_until
 from tests.loadtest.playing import ROOT, run
 
 
@@ -53,6 +56,28 @@ def test_on_a_terminal_a_line_says_how_far_it_is(tmp_path: Path) -> None:
     command = f"{sys.executable} -m loadtest --users 10 --seconds 3"
     played = run(["script", "-qec", command, "/dev/null"], cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert re.search(r"soldout [█·]{30} \d of 3 s, (quiet|rush)", played.stdout)
+
+
+def test_ctrl_c_ends_all_of_it_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "loadtest", "--seconds", "60"]
+    playing = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    log = tmp_path / "reports" / "loadtest.log"
+    try:
+        wait_until(lambda: log.exists() and "tickets of rush" in log.read_text(), 60, "it plays")
+        os.killpg(playing.pid, signal.SIGINT)
+        said = playing.communicate(timeout=60)[1]
+    finally:
+        playing.kill()
+    assert playing.returncode == 2
+    assert said == "\nStopped before its end: nothing is judged.\n"
+    assert processes_in(tmp_path) == []
 
 
 def test_with_the_server_named_its_words_are_handed_on(tmp_path: Path) -> None:
