@@ -22,18 +22,13 @@ from service.reply import Reply
 
 BODY: Final = "soldout.body"  # where the environment of a plain request has its whole body
 
-HEAD_MAX_BYTES: Final = 4_000  # longer ones are for gunicorn, which knows the limits of their parts
-FIELDS_MAX: Final = 64
-BODY_MAX_DIGITS: Final = 5
+BODY_MAX_DIGITS: Final = 4  # of its length: one read brings no more than 8 KiB
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-# A path without escapes, and perhaps a query; as the line's parts are split by one blank each.
+# A path without escapes, and perhaps a query.
 _TARGET: Final = re.compile(r"(/(?:[^/%?#][^%?#]*)?)(?:\?([^#]*))?")
-# Fields on which it depends how a request is to be read, or from where it is.
+# Fields on which it depends how a request goes on, or whether it came over TLS.
 _DECIDING: Final = frozenset(
-    {
-        *("EXPECT", "TRANSFER-ENCODING", "TE", "TRAILER", "UPGRADE", "HTTP2-SETTINGS"),
-        *("X-FORWARDED-PROTOCOL", "X-FORWARDED-SSL"),
-    }
+    {"EXPECT", "TRANSFER-ENCODING", "X-FORWARDED-PROTOCOL", "X-FORWARDED-SSL"}
 )
 
 
@@ -42,6 +37,7 @@ class Plain:
 
     __slots__ = ("_closes", "method", "uri")
     version = (1, 1)
+    body = None  # there is nothing left to read
 
     def __init__(self, method: str, uri: str, *, closes: bool) -> None:
         self.method = method
@@ -67,6 +63,8 @@ class Inbound:
         self._is_proxy = _ip_in_allow_list(
             address[0], cfg.forwarded_allow_ips, cfg.forwarded_allow_networks()
         )
+        # A head below both is within the limits of each of its lines.
+        self._head_max = min(cfg.limit_request_line, cfg.limit_request_field_size)
         self.request: Any = None  # the one that is being answered
 
     def next(self) -> tuple[Reply, dict[str, Any]]:
@@ -98,10 +96,10 @@ class Inbound:
     def _read_plain(self, data: bytes) -> dict[str, Any] | None:
         """Return the environment of a plain request, and keep what came behind it; else None."""
         head, there, rest = data.partition(b"\r\n\r\n")
-        if not there or len(head) > HEAD_MAX_BYTES or not head.isascii():
+        if not there or len(head) > self._head_max or not head.isascii():
             return None
         lines = head.decode("ascii").split("\r\n")
-        if len(lines) > FIELDS_MAX or not "".join(lines).isprintable():
+        if len(lines) > self._cfg.limit_request_fields or not "".join(lines).isprintable():
             return None
         parts = lines[0].split(" ")
         if len(parts) != 3 or parts[2] != "HTTP/1.1" or parts[0] not in METHODS:

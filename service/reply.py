@@ -29,6 +29,11 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
     headers_sent: bool
     _head: bytes = b""  # while it is held back
 
+    def should_close(self) -> bool:
+        """Whether nothing more can come: also where the next request begins may be unknown."""
+        unread = getattr(self.req.body, "failed", False)
+        return unread or bool(super().should_close())
+
     def default_headers(self) -> list[str]:
         """Return the status line and what every answer says."""
         major, minor = self.req.version
@@ -46,12 +51,12 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
         """Take the application's headers; what is not plain is gunicorn's to judge."""
         for name, value in headers:
-            if not (_is_plain(name) and value.isascii() and value.isprintable()):
+            if not (_is_plain_name(name) and _is_plain_value(value)):
                 super().process_headers([(name, value)])
                 continue
             if name == "Content-Length":
                 self.response_length = int(value)
-            self.headers.append((name, value))
+            self.headers.append((name, value.strip(" ")))
 
     def send_headers(self) -> None:
         """Make the head, once."""
@@ -88,10 +93,14 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
 
 
 @functools.lru_cache(maxsize=256)
-def _is_plain(name: str) -> bool:
+def _is_plain_name(name: str) -> bool:
     """Say whether a header is the application's own affair, or its length in the usual spelling."""
     usual = name == "Content-Length" or name.lower() != "content-length"
     return usual and TOKEN_RE.fullmatch(name) is not None and not is_hoppish(name)
+
+
+def _is_plain_value(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 @functools.lru_cache(maxsize=2)

@@ -22,6 +22,8 @@ from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http.errors import (
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
     LimitRequestHeaders,
     LimitRequestLine,
     NoMoreData,
@@ -43,6 +45,7 @@ LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
 
 
+OUR_OWN: Final = (InvalidResponseHeader, InvalidResponseHeaderName)  # bugs, not the client's
 _SLUGS: Final = {LimitRequestHeaders: "headers-too-large", LimitRequestLine: "address-too-long"}
 
 
@@ -135,7 +138,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             finally:
                 if hasattr(body, "close"):
                     body.close()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if isinstance(error, OSError) or not reply.headers_sent:
                 raise
             self.log.exception("an answer broke off")  # a second status line would only corrupt it
@@ -144,23 +147,15 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Tell what is no HTTP that it is none, in the words that every other error has."""
-        # Not before gevent has patched what Flask imports: the arbiter imports this file, too.
-        from service.problems import KINDS, MEDIA_TYPE, document  # noqa: PLC0415
-
-        if not isinstance(exc, ParseException):
-            super().handle_error(req, client, addr, exc)
-            return
-        who = addr[0] if addr and self._names_clients else "a client"
-        self.log.warning("no request from %s: %s", who, exc)
-        slug = _SLUGS.get(type(exc), "malformed-request")
-        body = document(slug, f"This is not a request: {exc}", "")
-        head = (
-            f"HTTP/1.1 {KINDS[slug].status} {KINDS[slug].title}\r\nConnection: close\r\n"
-            f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with suppress(OSError):
-            write_nonblock(client, head.encode() + body)
+        """Say what went wrong outside the application, in the words that every other error has."""
+        if isinstance(exc, ParseException) and not isinstance(exc, OUR_OWN):
+            who = addr[0] if addr and self._names_clients else "a client"
+            self.log.warning("no request from %s: %s", who, exc)
+            slug = _SLUGS.get(type(exc), "malformed-request")
+            _tell(client, slug, f"This is not a request: {exc}")
+        else:
+            self.log.error("no answer to %s: %r", getattr(req, "uri", "?"), exc, exc_info=exc)
+            _tell(client, "internal-error", "See the service's log.")
 
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
@@ -170,6 +165,20 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             server.max_accept = 1  # leave some for the other web processes
         server.start()
         return server
+
+
+def _tell(client: Any, slug: str, detail: str) -> None:
+    """Answer with a problem document, and nothing more on this connection."""
+    # Not before gevent has patched what Flask imports: the arbiter imports this file, too.
+    from service.problems import KINDS, MEDIA_TYPE, document  # noqa: PLC0415
+
+    body = document(slug, detail, "")
+    head = (
+        f"HTTP/1.1 {KINDS[slug].status} {KINDS[slug].title}\r\nConnection: close\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with suppress(OSError):
+        write_nonblock(client, head.encode() + body)
 
 
 class _Waiting:

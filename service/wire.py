@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import gevent
 import msgspec
 from flask import Request
+from gunicorn.http.body import Body
 from gunicorn.http.errors import ParseException
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -212,9 +213,19 @@ def _await_body(request: Request) -> bytes:
         with gevent.Timeout(BODY_SECONDS):
             return _read_body(request)
     except gevent.Timeout:
+        _give_up(request.environ["wsgi.input"])
         raise Problem("request-timeout", f"No whole body within {BODY_SECONDS:g} s.") from None
     except (OSError, ParseException) as error:  # who hangs up, and chunks that are none
         raise Problem("malformed-request", "The body cannot be read to its end.") from error
+
+
+def _give_up(body: Any) -> None:
+    """Have the connection closed: what comes late is the rest of this body, and no request.
+
+    gunicorn sees to that itself after an Exception, which a Timeout is not.
+    """
+    if isinstance(body, Body):
+        body.failed = True
 
 
 def _read_body(request: Request) -> bytes:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.builders import (
     IN_TIME,
@@ -245,6 +246,24 @@ class LedgerContract:
         assert len(books.reader.orders("gala", 0, 1_000)) == count
 
     # --- what is written is read back as it was ---
+
+    @pytest.mark.parametrize("count", [2, 70])
+    def test_a_batch_may_sell_of_many_events_with_several_types_each(
+        self, books: Books, count: int
+    ) -> None:
+        names = [f"night-{number:02}" for number in range(count)]
+        books.write(*(replace(put(gala_with_boxes()), event=name) for name in names))
+        items = [Item("box", 1), Item("standing", 2)]
+        wishes = [buy_items(number, items, event=name) for number, name in enumerate(names)]
+        outcomes = books.write(*reversed(wishes), worker=1)  # which has seen none of them yet
+        assert [type(outcome) for outcome in outcomes] == [Sold] * count
+        for name in names:
+            event = books.event(name)
+            assert [(t.id, t.sold) for t in event.ticket_types] == [("standing", 2), ("box", 1)]
+            assert (event.next_number, event.entries) == (4, 2)
+            found = audit(books.reader, name, pause=lambda: None)
+            assert found is not None
+            assert found.consistent
 
     def test_every_kind_of_journal_entry_is_read_back_as_it_was_written(self, books: Books) -> None:
         books.write(

@@ -40,6 +40,12 @@ class UnixMeeting:
         return UnixLane(self.run_dir, worker)
 
 
+def let_it_rest() -> None:
+    """Let the web's end do all that it has to do: frames leave in a lull."""
+    gevent.idle()
+    gevent.sleep(0)
+
+
 class TestUnixSocket(HandoffContract):
     @pytest.fixture
     def meeting(self, tmp_path: Path) -> UnixMeeting:
@@ -66,8 +72,67 @@ class TestUnixSocket(HandoffContract):
         web.hand_over(wish(1))
         taken = preferred.take()
         later = [web.hand_over(wish(2)), web.hand_over(wish(3))]
+        let_it_rest()
         preferred.answer(taken)
         assert preferred.serve() == [receipt.command for receipt in later]
+
+    def test_a_lane_that_comes_back_takes_nothing_from_the_frame_that_is_under_way(
+        self, ends: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(courier, "SWEEP_SECONDS", PATIENCE_SECONDS)
+        web = ends.courier(1, 2)
+        preferred = ends.worker(2)  # the only one there is
+        web.hand_over(wish(1))
+        taken = preferred.take()
+        later = web.hand_over(wish(2))
+        other = ends.worker(1)
+        wait_for(lambda: len(web._connected) == 2, "both lanes are connected")
+        preferred.answer(taken)
+        assert preferred.serve() == [later.command]
+        assert other.take_waiting() == []
+
+    def test_when_a_lane_breaks_the_next_purchase_waits_for_nothing(
+        self, ends: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(courier, "SWEEP_SECONDS", PATIENCE_SECONDS)
+        leaving, staying, web = ends.worker(1), ends.worker(2), ends.courier(1, 2)
+        first = web.hand_over(wish(1))
+        leaving.take()
+        leaving.close()
+        assert staying.serve() == [first.command]
+        first.wait(PATIENCE_SECONDS)
+        second = web.hand_over(wish(2))
+        assert staying.serve() == [second.command]
+
+    def test_while_a_worker_hangs_the_others_go_on_at_full_speed(
+        self, ends: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hanging, other, web = ends.worker(1), ends.worker(2), ends.courier(1, 2)
+        web.hand_over(wish(1))
+        hanging.take()
+        overtaking = web.hand_over(wish(2))
+        assert other.serve() == [overtaking.command]  # after a sweep; and then without one
+        monkeypatch.setattr(courier, "SWEEP_SECONDS", PATIENCE_SECONDS)
+        for number in range(3, 6):
+            receipt = web.hand_over(wish(number))
+            assert other.serve() == [receipt.command]
+            assert receipt.wait(PATIENCE_SECONDS) == told(wish(number))
+
+    def test_a_frame_that_was_overtaken_comes_back_and_changes_nothing(
+        self, ends: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hanging, other, web = ends.worker(1), ends.worker(2), ends.courier(1, 2)
+        overtaken = web.hand_over(wish(1))
+        stuck = hanging.take()
+        web.hand_over(wish(2))
+        taken = other.take()
+        monkeypatch.setattr(courier, "SWEEP_SECONDS", PATIENCE_SECONDS)
+        hanging.answer(stuck)
+        assert overtaken.wait(PATIENCE_SECONDS) == told(wish(1))
+        later = web.hand_over(wish(3))
+        let_it_rest()
+        other.answer(taken)
+        assert other.serve() == [later.command]
 
 
 # --- what comes in at a worker's socket -----------------------------------------------------------

@@ -215,6 +215,8 @@ def test_bodies_that_never_end_are_told_so_and_hold_up_nobody(soldout: Soldout) 
             (reply,) = replies_in(read_all(line))
             assert reply.status == 408, (starts[number % len(starts)], reply)
             check_is_an_answer(reply)
+            # What comes now would be the rest of the body, whatever it looks like.
+            assert reply.fields["connection"] == "close"
 
 
 # --- what is unusual, and right -------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import gevent
 import pytest
 from gevent import socket as gevent_socket
 from gunicorn.config import Config
 
+from service.inbound import Plain
 from service.reply import Reply
 
 LENGTH = ("Content-Length", "2")
@@ -20,9 +20,9 @@ LARGE = b"0123456789" * 1_000_000
 class Wire:
     """Both ends of a connection that keeps each write apart, and a request that came over it."""
 
-    def __init__(self, method: str = "GET", version: tuple[int, int] = (1, 1)) -> None:
+    def __init__(self, method: str = "GET") -> None:
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.request = SimpleNamespace(method=method, version=version, should_close=lambda: False)
+        self.request = Plain(method, "/", closes=False)
 
     def reply(self, status: str, *headers: tuple[str, str]) -> Reply:
         reply = Reply(self.request, self.ours, Config())
@@ -63,8 +63,7 @@ def test_a_small_answer_is_one_write(wire: Wire) -> None:
 
 def test_an_answer_larger_than_what_the_socket_takes_leaves_whole() -> None:
     ours, theirs = gevent_socket.socketpair()
-    request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
-    reply = Reply(request, ours, Config())
+    reply = Reply(Plain("GET", "/", closes=False), ours, Config())
     reply.start_response("200 OK", [("Content-Length", str(len(LARGE)))])
     reading = gevent.spawn(lambda: theirs.makefile("rb").read())
     reply.write(LARGE)
@@ -101,6 +100,12 @@ def test_a_stream_leaves_part_by_part_each_as_soon_as_it_is_there(wire: Wire) ->
     assert b"".join(wire.heard()) == b"3\r\ntwo\r\n"
     reply.close()
     assert b"".join(wire.heard()) == b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("value", [1, b"1"])
+def test_a_header_that_is_no_text_is_a_bug_that_is_told(wire: Wire, value: object) -> None:
+    with pytest.raises(TypeError):
+        wire.reply("200 OK", ("X-Mine", value))  # type: ignore[arg-type]
 
 
 def test_no_header_can_break_out_of_its_line(wire: Wire) -> None:

@@ -98,8 +98,8 @@ class Courier:
         self._failing_since_ms: int | None = None  # since then frames failed, and none was answered
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
-        self._idle: dict[Lane, Any] = {}  # waiters of senders without work
-        self._under_way = 0  # frames that are not answered yet
+        self._idle: dict[Lane, Any] = {}  # waiters of senders that have nothing to send, or may not
+        self._ahead: Lane | None = None  # whose frame all that came later waits for
         self._lull = get_hub().loop.idle()  # fires when this process has nothing else to do
         self.settled = 0  # grows with every answer: what was read before it is out of date
 
@@ -143,7 +143,7 @@ class Courier:
     def _wake_sender(self) -> None:
         """Wake a sender, unless a frame is under way: what comes meanwhile waits for its return."""
         self._lull.stop()
-        if not self._under_way:
+        if self._ahead is None:
             self._wake_another_sender()
 
     def _wake_another_sender(self) -> None:
@@ -174,17 +174,17 @@ class Courier:
 
     def _send_frame(self, lane: Lane) -> None:
         frame = self._next_frame(lane)
-        self._under_way += 1
+        self._ahead = lane
         try:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
-            self._under_way -= 1
+            self._is_back(lane)
             self._slot.count(RESENT.at)
             self._queue.extendleft(reversed(frame))
             self._fail()
             self._wake_sender()
             raise
-        self._under_way -= 1
+        self._is_back(lane)
         self._failing_since_ms = None
         self.settled += 1
         now_us = clock_us()
@@ -192,10 +192,14 @@ class Courier:
             receipt.settled_us = now_us
             self._settle(receipt, outcome)
 
+    def _is_back(self, lane: Lane) -> None:
+        if self._ahead is lane:  # and was not overtaken, because it stood still
+            self._ahead = None
+
     def _next_frame(self, lane: Lane) -> list[Receipt]:
         frame: list[Receipt] = []
         while not frame:  # a sender may be woken for work that another one took
-            if not self._queue or self._under_way:
+            if not self._queue or self._ahead is not None:
                 self._idle[lane] = waiter = Waiter()
                 waiter.get()
             now_us = clock_us()
@@ -261,8 +265,11 @@ class Courier:
         self._give_up()
         if self._connected and not self._open:  # the next one shall not pay for what is long past
             self._failing_since_ms = None
-        if self._queue and now_ms - self._queue[0].handed_us // 1_000 > SWEEP_SECONDS * 1_000:
+        if self._queue and (self._ahead is None or self._has_waited(now_ms)):
             self._wake_another_sender()  # there may be no lull for long, or a worker that hangs
         for receipt in self._open:
             if now_ms >= receipt.wait_until_ms:
                 receipt.wake()
+
+    def _has_waited(self, now_ms: int) -> bool:
+        return now_ms - self._queue[0].handed_us // 1_000 > SWEEP_SECONDS * 1_000
