@@ -11,6 +11,7 @@ are imported by the functions that ask: `serve` must not wait for them.
 
 import click
 
+from service.cli.backups import backup, restore
 from service.cli.events import audit, event_group, remaining, watch
 from service.cli.orders import buy, order_group
 from service.cli.serving import demo, serve, web, workers
@@ -36,5 +37,18 @@ def main() -> None:
     """
 
 
-for command in (serve, web, workers, demo, buy, order_group, remaining, watch, event_group, audit):
+for command in (
+    serve,
+    web,
+    workers,
+    demo,
+    buy,
+    order_group,
+    remaining,
+    watch,
+    event_group,
+    audit,
+    backup,
+    restore,
+):
     main.add_command(command)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from service import client as http
+    from workers.backup import Contents
 
 # ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
 WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
@@ -17,8 +18,7 @@ NO_CURRENCY = "XXX"
 
 def order_lines(order: http.Order) -> Iterator[str]:
     """Tell of an order: what was bought, then each ticket."""
-    count = len(order.tickets)
-    told = [f"order {order.id}", f"{count} ticket{'' if count == 1 else 's'} of {order.event}"]
+    told = [f"order {order.id}", f"{_count(len(order.tickets), 'ticket')} of {order.event}"]
     if order.total and order.total.currency != NO_CURRENCY:
         told.append(_price(order.total))
     yield f"{order.status}: {', '.join(told)}"
@@ -73,6 +73,32 @@ def audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
     verdict = "consistent" if audit.consistent else "NOT CONSISTENT"
     yield f"{event}: {verdict}; {audit.entries} entries, {audit.orders} orders, {counts}"
     yield from (f"  {finding}" for finding in audit.findings)
+
+
+def contents_words(contents: Contents) -> str:
+    """Tell of a backup: how much it holds, and up to when."""
+    told = [_count(contents.events, "event"), _count(contents.orders, "order")]
+    if contents.newest_sale_ms is not None:
+        told.append(f"the newest sold at {_time(_moment(contents.newest_sale_ms))}")
+    return ", ".join(told)
+
+
+def contents_members(contents: Contents) -> dict[str, object]:
+    """Tell a machine of a backup."""
+    newest_ms = contents.newest_sale_ms
+    return {
+        "events": contents.events,
+        "orders": contents.orders,
+        "newest_sale_at": None if newest_ms is None else _moment(newest_ms),
+    }
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def _moment(ms: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 
 
 def _time(moment: datetime) -> str:

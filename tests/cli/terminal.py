@@ -1,0 +1,55 @@
+"""A command on a terminal of its own, and what it has written there."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
+
+CLEARED = "\x1b[2J"
+
+
+class Terminal:
+    """Run a command on a pseudo-terminal for the length of a `with` block."""
+
+    def __init__(self, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+        self._screen, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=(os.environ if env is None else env) | {"TERM": "xterm"},
+        )
+        os.close(theirs)
+        os.set_blocking(self._screen, False)
+        self._written = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._screen)
+
+    def type(self, text: str) -> None:
+        """Type on its keyboard."""
+        os.write(self._screen, text.encode())
+
+    def written(self) -> str:
+        """Return all that was written so far."""
+        with suppress(BlockingIOError, OSError):  # EIO once nobody has it open any more
+            while piece := os.read(self._screen, 65_536):
+                self._written += piece
+        return self._written.decode(errors="replace")
+
+    def shown(self) -> list[str]:
+        """Return the lines that stand there since the screen was last cleared."""
+        last = self.written().rpartition(CLEARED)[2]
+        return [
+            line for line in last.replace("\r", "").replace("\x1b[1;1H", "").splitlines() if line
+        ]
