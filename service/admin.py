@@ -16,6 +16,7 @@ from service.desk import Desk
 from service.keys import is_order_id, order_id, read_key
 from service.order_pages import read_page, write_csv
 from service.problems import Problem
+from service.query import read_number
 from service.views import Orders, Workers, view_event, view_order, view_worker
 from workers.audit import audit
 from workers.domain import (
@@ -124,7 +125,7 @@ def blueprint(
                 content_type="text/csv; charset=utf-8",
                 headers=[("Content-Disposition", file_name), NOT_STORED, *SECURITY],
             )
-        after, limit = _number("after", 0), _number("limit", PAGE_DEFAULT)
+        after, limit = read_number("after", 0), read_number("limit", PAGE_DEFAULT)
         limit = min(max(limit, 1), PAGE_MAX)
         orders, more = read_page(reader, event_id, after, limit)
         headers = [NOT_STORED]
@@ -152,10 +153,3 @@ def _to_problem(outcome: Outcome | None) -> Problem:
     if outcome is None:
         return Problem("unavailable", "Not settled yet; the same request is safe to send again.")
     return wire.to_problem(outcome)
-
-
-def _number(name: str, default: int) -> int:
-    text = request.args.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise wire.invalid(name, "a whole number, not negative")
-    return int(text)

@@ -6,11 +6,24 @@ import os
 
 from flask import Flask
 
-from service import admin, events, health, live, metrics, openapi, pages, problems, purchases, wire
+from service import (
+    admin,
+    events,
+    health,
+    live,
+    metrics,
+    office,
+    openapi,
+    pages,
+    problems,
+    purchases,
+    wire,
+)
 from service.access_log import AccessLog
 from service.desk import Desk
 from service.lean import LeanFlask
 from service.measures import Measures
+from service.now import Watch
 from service.stores import open_store
 from service.streams import Streams
 from service.traces import Traces
@@ -48,6 +61,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
     app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
+    watch = Watch(settings, store, desk)
+    app.register_blueprint(office.blueprint(watch, reader, board.recent, keys.check))
     exporter = metrics.Exporter(settings, store, measures.slot)
     app.register_blueprint(metrics.blueprint(exporter, settings, keys.check))
 

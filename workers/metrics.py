@@ -60,13 +60,16 @@ class Counter:
         """Return the word that counts a value of the label."""
         return self.at + self._places[value]
 
+    def totals(self, slots: list[memoryview]) -> dict[str, int]:
+        """Return what these slots have counted together, by the label's values; "" without one."""
+        places = self._places or {"": 0}
+        return {value: total(slots, self.at + place) for value, place in places.items()}
+
     def family(self, slots: list[memoryview]) -> Family:
-        """Return what these slots have counted together."""
-        if not self._places:
-            return Family(self.name, "counter", self.meaning, [Sample(total(slots, self.at))])
+        """Return what these slots have counted together, for Prometheus."""
         samples = [
-            Sample(total(slots, self.at + place), {self._label: value})
-            for value, place in self._places.items()
+            Sample(count, {self._label: value} if value else {})
+            for value, count in self.totals(slots).items()
         ]
         return Family(self.name, "counter", self.meaning, samples)
 
@@ -80,18 +83,24 @@ class Histogram:
         self.name = name
         self.meaning = meaning
         self.bounds = bounds
-        self._unit = unit
+        self.unit = unit
         self.words = len(bounds) + 2  # one for what is above all bounds, one for the sum
 
-    def family(self, slots: list[memoryview]) -> Family:
-        """Return what these slots have counted together."""
+    @property
+    def edges(self) -> list[float]:
+        """The ranges' upper ends, in the unit that is exported."""
+        return [bound / self.unit for bound in self.bounds]
+
+    def totals(self, slots: list[memoryview]) -> tuple[list[int], float]:
+        """Return how often these slots saw each range, above all of them last, and the sum."""
         count = len(self.bounds) + 1
         buckets = [total(slots, self.at + place) for place in range(count)]
-        bounds = [bound / self._unit for bound in self.bounds]
-        sum_ = total(slots, self.at + count) / self._unit
-        return Family(
-            self.name, "histogram", self.meaning, histogram_samples(bounds, buckets, sum_)
-        )
+        return buckets, total(slots, self.at + count) / self.unit
+
+    def family(self, slots: list[memoryview]) -> Family:
+        """Return what these slots have counted together, for Prometheus."""
+        samples = histogram_samples(self.edges, *self.totals(slots))
+        return Family(self.name, "histogram", self.meaning, samples)
 
 
 def total(slots: list[memoryview], word: int) -> int:
@@ -258,7 +267,11 @@ class Metrics:
         now_ms = clock_us() // 1_000
         return [slot for slot in self.webs() if now_ms - slot[BEAT] < BEATS_MS]
 
+    def slots(self) -> list[memoryview]:
+        """Return the slots of all processes that count, or did."""
+        return [self.supervisor, *self.workers().values(), *self.webs()]
+
     def families(self) -> list[Family]:
         """Return what all processes have counted together."""
-        slots = [self.supervisor, *self.workers().values(), *self.webs()]
+        slots = self.slots()
         return [metric.family(slots) for metric in _EXPORTED]

@@ -6,7 +6,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from service import admin, wire
+from service import admin, curves, office, wire
+from service.curves import Curve
+from service.now import Now
 from service.openapi import examples
 from service.openapi.faults import (
     ANY,
@@ -25,6 +27,7 @@ from service.openapi.parts import (
     NEXT_PAGE,
     NOT_STORED,
     ORDER_ID,
+    POINTS,
     TO_THE_EVENT,
     WHOLE,
     says,
@@ -178,6 +181,46 @@ ADMINISTRATION: Final = (
         summary="Every worker known",
         answers={200: says(Workers, examples.WORKERS, "The pool.", NOT_STORED)},
         problems=(*ANY, *FOR_ADMINS, *READS),
+        admin=True,
+    ),
+    Operation(
+        method="get",
+        path="/events/{event_id}/curve",
+        id="drawCurve",
+        tag="administration",
+        summary="An event's sale over time",
+        description="Points of the journal, evenly by its entries, the first and the last sale "
+        "among them; of all hosts, and there after a restart. Cancelled tickets stay counted in "
+        "`issued`. Where a clock was set back, so are its times.",
+        parameters=(
+            EVENT_ID,
+            Parameter(
+                "points",
+                "query",
+                POINTS,
+                f"So many at most, and half as many at least if there were enough sales; cut to "
+                f"{office.POINTS_MIN} to {curves.POINTS_MAX}.",
+                200,
+            ),
+        ),
+        answers={200: says(Curve, examples.CURVE, "The curve.", NOT_STORED)},
+        problems=(*(*ANY, *FOR_ADMINS, *IN_A_PATH, "unknown-event", "invalid-request", *READS),),
+        admin=True,
+    ),
+    Operation(
+        method="get",
+        path="/admin/now",
+        id="getNow",
+        tag="administration",
+        summary="How the service stands: counters, workers, stock",
+        description="Counters only grow while the service runs: a rate is the difference of two "
+        "answers, divided by that of `clock_ms`. `this_host` is the host that answers, all its "
+        "processes together; workers, shards and events are of all hosts. Where many hosts serve, "
+        "one without workers counts no batches, locks and commits, and one without a web no "
+        "purchases. If the ledger cannot be read, `ledger` says so and the rest is told all the "
+        "same; it is `none` before the first event on Redis.",
+        answers={200: says(Now, examples.NOW, "How it stands.", NOT_STORED)},
+        problems=(*ANY, *FOR_ADMINS),
         admin=True,
     ),
 )

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from service.curves import Curve, Point
 from service.live import Remaining
+from service.now import Distribution, Now, ThisHost, view_event_now
 from service.views import (
     Events,
     Health,
@@ -24,6 +26,7 @@ from service.views import (
 )
 from workers import domain
 from workers.audit import Audit
+from workers.metrics import BATCH, LOCK_WAIT, OUTCOMES, Histogram
 
 SOLD_AT_MS: Final = 1_795_424_400_123  # 2026-11-23T09:00:00.123Z
 PREMIERE_MS: Final = 4_102_430_400_000  # 2099-12-31T20:00:00Z: it stays scheduled
@@ -103,6 +106,51 @@ WORKERS: Final = Workers(
         )
         for number, purchases in ((1, 1), (2, 0))
     ]
+)
+CURVE: Final = Curve(
+    "gala", _NOW, capacity=503, sold=3, issued=3, points=[Point(to_rfc3339(SOLD_AT_MS), 3)]
+)
+
+
+def _distribution(of: Histogram, *values: float) -> Distribution:
+    counts = [0] * (len(of.bounds) + 1)
+    for value in values:
+        counts[sum(edge < value for edge in of.edges)] += 1
+    return Distribution(len(values), sum(values), of.edges, counts)
+
+
+NOW: Final = Now(
+    as_of=_NOW,
+    clock_ms=86_400_250,
+    hosts="one",
+    ledger="readable",
+    troubles=[],
+    this_host=ThisHost(
+        name="box-office",
+        started_at=to_rfc3339(SOLD_AT_MS - 60_000),
+        web_processes=2,
+        in_flight=0,
+        streams=1,
+        purchases={outcome: int(outcome in ("sold", "replayed")) for outcome in OUTCOMES},
+        purchase_seconds=_distribution(LOCK_WAIT, 0.0021, 0.0009),
+        queue_seconds=_distribution(LOCK_WAIT, 0.0001, 0.0001),
+        settle_seconds=_distribution(LOCK_WAIT, 0.0017, 0.0006),
+        lock_wait_seconds=_distribution(LOCK_WAIT, 0.0, 0.0),
+        lock_held_seconds=_distribution(LOCK_WAIT, 0.0014, 0.0004),
+        commit_seconds=_distribution(LOCK_WAIT, 0.0011, 0.0001),
+        batch_size=_distribution(BATCH, 1, 1),
+        frames_resent=0,
+        fenced_commits=0,
+        inconsistent_batches=0,
+        ledger_faults={"settle": 0, "take": 0, "send": 0, "read": 0},
+        workers_hung=0,
+        worker_restarts=0,
+        web_process_restarts=0,
+        web_server_restarts=0,
+    ),
+    workers=WORKERS.workers,
+    shards=[],
+    events=[view_event_now(event, SOLD_AT_MS) for event in (_GALA, _RECITAL)],
 )
 ALIVE: Final = Health("alive")
 READY: Final = Health("ready")

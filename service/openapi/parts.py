@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from service import admin, wire
+from service import admin, curves, wire
 from service.openapi import examples
 from service.openapi.words import (
     HTML,
@@ -23,6 +23,9 @@ from service.views import (
 KEY = Annotated[str, Meta(pattern=r'^(?:[!#-~][!-~]{15,254}|"(?:[!#-\[\]-~]|\\["\\]){16,255}")$')]
 WHOLE = Annotated[int, Meta(ge=0, le=10**15 - 1)]
 LIMIT = Annotated[int, Meta(ge=0, le=10**15 - 1, extra_json_schema={"default": admin.PAGE_DEFAULT})]
+POINTS = Annotated[
+    int, Meta(ge=0, le=10**15 - 1, extra_json_schema={"default": curves.POINTS_DEFAULT})
+]
 _LOCATION = Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]
 _NO_STORE = Annotated[str, Meta(extra_json_schema={"const": "no-store"})]
 _TRUE = Annotated[str, Meta(extra_json_schema={"const": "true"})]

@@ -333,6 +333,18 @@ class LedgerContract:
             assert page("gala", 100, 100) == []
             assert page("opera", 0, 100) == []
 
+    def test_single_entries_are_read_wherever_they_stand_in_the_journal(self, books: Books) -> None:
+        books.write(put(gala(500)), *(buy(key) for key in range(300)))
+        books.write(PutEvent(IN_TIME, "opera", "Opera", [TicketType("stalls", 1)]))
+        reader = books.reader
+        whole = reader.entries("gala", 0, 1_000)
+        numbers = [302, 1, 77, 77, 150, 2, 0, 303, 10**15]
+        assert reader.entries_at("gala", numbers) == [whole[n - 1] for n in (1, 2, 77, 150, 302)]
+        every_third = list(range(3, 303, 3))
+        assert [e.number for e in reader.entries_at("gala", every_third)] == every_third
+        assert [e.event for e in reader.entries_at("opera", [1, 2])] == ["opera"]
+        assert reader.entries_at("gala", []) == reader.entries_at("ballet", [1]) == []
+
     def test_events_are_listed_in_the_order_they_were_made(self, books: Books) -> None:
         for event_id in ("opera", "ballet", "zirkus"):
             books.write(PutEvent(IN_TIME, event_id, event_id, [TicketType("general", 1)]))

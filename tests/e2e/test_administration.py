@@ -23,6 +23,8 @@ DOORS: list[tuple[str, str, object]] = [
     ("GET", "/orders?key=0123456789abcdef", None),
     ("POST", "/orders/5cb2ff1f-2a33-433a-ac6b-e24a6292fd2f/cancel", None),
     ("GET", "/workers", None),
+    ("GET", "/events/{event}/curve", None),
+    ("GET", "/admin/now", None),
 ]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import pytest
 import requests
 
+from tests.faults.stopping import standing_still
 from tests.harness import Soldout, children_of, free_port, title_of, wait_until
 from tests.hosts.hosts import StartHost, started
 from tests.scrape import Scrape, scrape
@@ -49,6 +51,35 @@ def test_a_pool_exports_what_it_settled_and_a_web_what_it_answered(host: StartHo
     assert at_web.value("soldout_shard_frames_waiting", shard="1") == 0
     assert at_web.value("soldout_shard_older", shard="1") == 0
     assert web.terminate() == pool.terminate() == 0
+
+
+def test_an_operator_is_told_what_is_of_this_host_and_what_of_all(
+    host: StartHost, redis_server: RedisServer
+) -> None:
+    pool, web, other = host("workers"), host("web"), host("web")
+    started(pool, web, other)
+    web.put_event("gala", capacity=10)
+    for number in range(4):
+        (web if number % 2 else other).buy("gala", 2)
+    curves = [at.admin("GET", "/events/gala/curve").json()["points"] for at in (web, other)]
+    assert curves[0] == curves[1]
+    assert [point["issued"] for point in curves[0]] == [2, 4, 6, 8]
+    wait_until(lambda: told(web)["events"][0]["sold"] == 8, 10, "all sales")
+    here = told(web)
+    assert (here["hosts"], here["ledger"]) == ("many", "readable")
+    assert here["this_host"]["purchases"]["sold"] == 2
+    assert here["this_host"]["batch_size"]["count"] == 0
+    assert [shard["workers"] for shard in here["shards"]] == [2]
+    assert [worker["worker"] for worker in here["workers"]] == [1, 2]
+    assert redis_server.pid
+    with standing_still(redis_server.pid):
+        wait_until(lambda: told(web)["ledger"] == "unreadable", 10, "that it cannot be read")
+        assert told(web)["this_host"]["purchases"]["sold"] == 2
+    wait_until(lambda: told(web)["ledger"] == "readable", 10, "its return")
+
+
+def told(service: Soldout) -> Any:
+    return service.admin("GET", "/admin/now").json()
 
 
 def test_the_server_for_metrics_is_started_again_and_leaves_with_the_rest(host: StartHost) -> None:

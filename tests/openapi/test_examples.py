@@ -30,7 +30,7 @@ from tests.openapi.documented import Documented
 JSON = {"Content-Type": "application/json"}
 VARIES = {  # from sale to sale, or from host to host
     *("id", "code", "sold_at", "expires_at", "as_of", "host", "pid", "since", "last_heartbeat"),
-    *("phase", "batches", "purchases"),
+    *("phase", "batches", "purchases", "at", "clock_ms", "this_host"),
 }
 
 
@@ -88,7 +88,12 @@ def sale(soldout: Soldout, documented: Documented) -> Sale:
         needs = [p for p in operation.get("parameters", []) if p["required"]]
         if operation["method"] == "get" and not needs:
             sale.ask("GET", operation["path"], admin=key)
-    for path in (f"/orders?key={examples.KEY}", "/events/gala/orders", "/events/gala/audit"):
+    for path in (
+        f"/orders?key={examples.KEY}",
+        "/events/gala/orders",
+        "/events/gala/audit",
+        "/events/gala/curve",
+    ):
         sale.ask("GET", path, admin=key)
     sale.ask("GET", "/events/gala/orders", admin=key, Accept="text/csv")
 

@@ -63,6 +63,9 @@ class LedgerReader(Protocol):
     def entries(self, event_id: str, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` entries of an event's journal after entry `after`."""
 
+    def entries_at(self, event_id: str, numbers: list[int]) -> list[Entry]:
+        """Return those of some entries of an event's journal that there are, in their order."""
+
     def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
         """Return up to `limit` tickets above number `after`: (number, entry of its order)."""
 

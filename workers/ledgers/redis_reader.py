@@ -106,6 +106,19 @@ class RedisReader:
         first, values = self._page(event_id, Keys.journal, after, limit)
         return [read_entry(event_id, n, value) for n, value in enumerate(values, first)]
 
+    @reporting_damage
+    def entries_at(self, event_id: str, numbers: list[int]) -> list[Entry]:
+        """Return those of some entries of an event's journal that there are, in their order."""
+        wanted = sorted({number for number in numbers if number > 0})
+        if not wanted or self._server.identity() is None:
+            return []
+        shard = self._shard_of(event_id)
+        key = Keys(shard).journal(event_id)
+        pages = self._ask(shard, *(("LRANGE", key, n - 1, n - 1) for n in wanted))
+        return [
+            read_entry(event_id, n, page[0]) for n, page in zip(wanted, pages, strict=True) if page
+        ]
+
     def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
         """Return up to `limit` (number, entry of its order) above number `after`."""
         first, values = self._page(event_id, Keys.tickets, after, limit)

@@ -8,7 +8,14 @@ import apsw
 
 from workers.domain import Entry, Event, Order, order_id_bytes
 from workers.ledgers.sqlite_file import check_schema, open_file, refusing_to_start, reporting_faults
-from workers.ledgers.sqlite_rows import EVENTS, ORDERS, to_events, to_fact, to_order
+from workers.ledgers.sqlite_rows import (
+    EVENTS,
+    ORDERS,
+    select_in,
+    to_events,
+    to_fact,
+    to_order,
+)
 
 
 class SqliteReader:
@@ -62,6 +69,20 @@ class SqliteReader:
             """SELECT entry, at_ms, fact FROM journal JOIN events e USING (event)
                WHERE e.id = ? AND entry > ? ORDER BY entry LIMIT ?""",
             (event_id, after, limit),
+        )
+        return [Entry(event_id, number, at_ms, to_fact(fact)) for number, at_ms, fact in rows]
+
+    @reporting_faults
+    def entries_at(self, event_id: str, numbers: list[int]) -> list[Entry]:
+        """Return those of some entries of an event's journal that there are, in their order."""
+        event = self._connection.execute("SELECT event FROM events WHERE id = ?", (event_id,)).get
+        if event is None:
+            return []
+        rows = select_in(
+            self._connection,
+            "SELECT entry, at_ms, fact FROM journal WHERE event = ? AND entry IN",
+            sorted(set(numbers)),
+            event,
         )
         return [Entry(event_id, number, at_ms, to_fact(fact)) for number, at_ms, fact in rows]
 

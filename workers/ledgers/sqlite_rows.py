@@ -94,14 +94,19 @@ def _insert_text(table: str, width: int, size: int) -> str:
     return f"{verb} INTO {table} VALUES {', '.join([row] * size)}"
 
 
-def select_in(connection: apsw.Connection, select: str, values: Iterable[Any]) -> Iterator[Row]:
-    """Run `select`, which ends in IN, for many values; the last one is repeated to fill a size."""
+def select_in(
+    connection: apsw.Connection, select: str, values: Iterable[Any], *before: Any
+) -> Iterator[Row]:
+    """Run `select`, which ends in IN, for many values; the last one is repeated to fill a size.
+
+    `before` are the values of what stands before IN.
+    """
     wanted = list(values)
     for start in range(0, len(wanted), ROWS_MAX):
         some = wanted[start : start + ROWS_MAX]
         size = 1 << (len(some) - 1).bit_length()
         some += some[-1:] * (size - len(some))
-        yield from connection.execute(_in_text(select, size), some)
+        yield from connection.execute(_in_text(select, size), [*before, *some])
 
 
 @functools.cache

@@ -1,0 +1,15 @@
+"""Whole numbers in the query of an address."""
+
+from __future__ import annotations
+
+from flask import request
+
+from service import wire
+
+
+def read_number(name: str, default: int) -> int:
+    """Return a number that the request's address gives. Raises Problem (422)."""
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise wire.invalid(name, "a whole number, not negative")
+    return int(text)
