@@ -40,9 +40,7 @@ def asks(
     """Give a command the options of asking a service, and an `Asking` as its first argument."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option(
-            "--url", envvar="SOLDOUT_URL", help="The service. [SOLDOUT_URL, SOLDOUT_BIND]"
-        )
+        @click.option("--url", help="The service. [SOLDOUT_URL, SOLDOUT_BIND]")
         @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
         @click.option(
             "--patience",
@@ -55,7 +53,10 @@ def asks(
         @functools.wraps(command)
         def run(url: str | None, as_json: bool, patience: float, **arguments: object) -> None:
             admin_key = find_admin_key(os.environ) if admin else None
-            with ask_at(url or derive_url(os.environ), admin_key, patience, as_json) as asking:
+            # Before the command, `--url` is the group's.
+            found = url or click.get_current_context().find_root().params.get("url")
+            found = found or os.environ.get("SOLDOUT_URL") or derive_url(os.environ)
+            with ask_at(found, admin_key, patience, as_json) as asking:
                 command(asking, **arguments)
 
         return run

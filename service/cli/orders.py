@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from service.cli.asking import Asking, asks
 from service.cli.options import read_each
+from service.cli.progress import progress
 from service.cli.words import order_lines, orders_lines
 from service.uuid7 import mint_key
+
+if TYPE_CHECKING:
+    from service.client import Client
 
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
 
@@ -115,11 +121,21 @@ def order_list(asking: Asking, event: str, as_csv: bool) -> None:
     if as_csv and asking.as_json:
         raise click.UsageError("--csv goes without --json")
     if as_csv:
-        for piece in asking.client.orders_csv(event):
-            click.echo(piece, nl=False)
+        _export(asking.client, event)
         return
     orders = list(asking.client.orders(event))
-    asking.show({"orders": orders}, orders_lines(orders) if orders else ["no orders yet"])
+    asking.show(
+        {"orders": orders}, orders_lines(orders) if orders else [f"no orders of {event} yet"]
+    )
+
+
+def _export(client: Client, event: str) -> None:
+    lines, expected = 0, client.remaining(event).sold or 1
+    told = nullcontext() if sys.stdout.isatty() else progress(event, lambda: lines / expected)
+    with told:
+        for piece in client.orders_csv(event):
+            click.echo(piece, nl=False)
+            lines += piece.count(b"\n")
 
 
 @order_group.command("find")

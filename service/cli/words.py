@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
 NO_CURRENCY = "XXX"
+# What to do about a refusal, by its problem's name.
+ADVICE = {
+    "unknown-event": "`soldout event list` names them all",
+    "unknown-ticket-type": "`soldout event list` names them all",
+    "not-on-sale": "`soldout event resume` sells it again",
+    "key-reused": "use a new --key for a new purchase",
+    "capacity-committed": "put that at least, or give tickets back with `soldout order cancel`",
+    "not-settled": "`soldout order list EVENT` tells which there are",
+    "unauthorized": "set SOLDOUT_ADMIN_KEY to this service's key",
+    "forbidden": "set SOLDOUT_ADMIN_KEY to this service's key",
+}
 
 
 def order_lines(order: http.Order) -> Iterator[str]:
@@ -67,10 +78,29 @@ def event_line(event: http.Event) -> str:
     return f"{event.id} ({event.name}): {event.status}; {'; '.join(told)}"
 
 
+def event_lines(event: http.Event) -> Iterator[str]:
+    """Tell all of an event: when it sells, its limits, and a row for each ticket type."""
+    yield f"{event.id} ({event.name}): {event.status}"
+    limits = {
+        "opens": event.opens_at and _time(event.opens_at),
+        "closes": event.closes_at and _time(event.closes_at),
+        "per order": event.max_per_order,
+        "per buyer": event.max_per_buyer,
+    }
+    yield from _table(
+        (f"  {name}", "no limit" if value is None else str(value)) for name, value in limits.items()
+    )
+    rows = [("  TICKET TYPE", "CAPACITY", "PRICE")]
+    for t in event.ticket_types:
+        price = _price(t.price) if t.price and t.price.currency != NO_CURRENCY else "free"
+        rows.append((f"  {t.id}", str(t.capacity), price))
+    yield from _table(rows)
+
+
 def audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
     """Tell of an audit: its verdict, then each finding."""
     counts = f"{audit.sold} sold, {audit.held} held, {audit.remaining} remaining"
-    verdict = "consistent" if audit.consistent else "NOT CONSISTENT"
+    verdict = "consistent" if audit.consistent else "NOT CONSISTENT, do not sell on: pause it"
     yield f"{event}: {verdict}; {audit.entries} entries, {audit.orders} orders, {counts}"
     yield from (f"  {finding}" for finding in audit.findings)
 
@@ -137,24 +167,27 @@ def sentence(error: http.ClientError) -> str:
     happened = str(error)
     if isinstance(error, http.Refused) and "title" in error.problem:
         happened = f"{error.problem['title']}: {happened}"
-    match error:
-        case http.Unsettled():
-            advice = error.__notes__[0]  # from `buy`, which knows what was wished
-        case http.Unavailable(reached=False):
-            advice = "is it running? `soldout serve` starts one, --url names another"
-        case http.Unavailable():
-            advice = "try again in a moment"
-        case http.SoldOut(held=held) if held:
-            advice = f"{held} are held and may come back"
-        case http.NotOnSale(event_status="scheduled", opens_at=opens_at) if opens_at:
-            advice = f"it opens at {_time(opens_at)}"
-        case http.UnknownEvent() | http.UnknownTicketType():
-            advice = "`soldout event list` names them all"
-        case http.KeyReused():
-            advice = "use a new --key for a new purchase"
-        case http.Unauthorized() | http.Forbidden():
-            advice = "set SOLDOUT_ADMIN_KEY to this service's key"
-        case _:
-            advice = ""
+    advice = _advice(error)
     happened = " ".join(happened.split()).rstrip(".")
     return f"{happened}; {advice}" if advice else happened
+
+
+def _advice(error: http.ClientError) -> str:
+    from service import client as http  # noqa: PLC0415 - as above
+
+    match error:
+        case http.Unsettled():
+            return error.__notes__[0]  # from `buy`, which knows what was wished
+        case http.Unavailable(reached=False):
+            return "is it running? `soldout serve` starts one, --url names another"
+        case http.Unavailable():
+            return "try again in a moment"
+        case http.SoldOut(held=held) if held:
+            return f"{held} are held and may come back"
+        case http.NotOnSale(event_status="scheduled", opens_at=opens_at) if opens_at:
+            return f"it opens at {_time(opens_at)}"
+        case http.NotSettled(retry_after_seconds=seconds) if seconds:
+            return "it may still be pending: look again in a moment"
+        case http.Refused(slug=slug):
+            return ADVICE.get(slug, "")
+    return ""
