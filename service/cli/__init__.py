@@ -4,9 +4,9 @@ Exit status: 0 done; 1 refused, not reached or not known; 2 the command itself i
 to standard output, for people or with `--json` for machines; what went wrong goes to standard error
 in one line.
 
-`serving.py`, `backups.py`, `events.py`, `orders.py` and `looking.py` hold the commands; `asking.py`
-is how they ask, with what `environment.py` finds, and `words.py` how they tell. In all of them,
-`service.client` and msgspec are imported by the functions that ask: `serve` must not wait for them.
+`serving.py`, `backups.py`, `events.py`, `orders.py`, `looking.py` and `top.py` hold the commands;
+`asking.py` is how they ask, with what `environment.py` finds, and `words.py` how they tell. In all
+of them, `service.client` and msgspec are imported by the functions that ask: `serve` must not wait.
 """
 
 import click
@@ -16,11 +16,12 @@ from service.cli.events import event_group
 from service.cli.looking import audit, remaining, watch
 from service.cli.orders import buy, order_group
 from service.cli.serving import demo, serve, web, workers
+from service.cli.top import top
 
 SECTIONS = {
     "On a host of the service": (serve, web, workers, backup, restore),
     "Sell": (event_group, buy, order_group),
-    "Look": (remaining, watch, audit),
+    "Look": (remaining, watch, top, audit),
 }
 ON_THIS_HOST = {command.name for command in SECTIONS["On a host of the service"]}
 

@@ -10,6 +10,7 @@ import click
 
 from service.cli.asking import Asking, asks
 from service.cli.progress import progress
+from service.cli.screen import Screen
 from service.cli.words import audit_lines, stock_line, stock_lines
 
 if TYPE_CHECKING:
@@ -51,14 +52,13 @@ def watch(asking: Asking, event: str | None) -> None:
       soldout watch
       soldout watch gala --json
     """
-    on_terminal = sys.stdout.isatty() and not asking.as_json
+    screen = Screen() if sys.stdout.isatty() and not asking.as_json else None
     known: dict[str, EventStock] = {}
     with suppress(KeyboardInterrupt):
         for stock in asking.client.stream_remaining(event):
             known[stock.event] = stock
-            if on_terminal:
-                click.clear()
-                click.echo("\n".join(stock_lines(list(known.values()))))
+            if screen:
+                screen.show(list(stock_lines(list(known.values()))))
             else:
                 asking.show(stock, [stock_line(stock)])
 

@@ -29,11 +29,11 @@ ADVICE = {
 
 def order_lines(order: http.Order) -> Iterator[str]:
     """Tell of an order: what was bought, then each ticket."""
-    told = [f"order {order.id}", f"{_count(len(order.tickets), 'ticket')} of {order.event}"]
+    told = [f"order {order.id}", f"{count_of(len(order.tickets), 'ticket')} of {order.event}"]
     if order.total and order.total.currency != NO_CURRENCY:
         told.append(_price(order.total))
     yield f"{order.status}: {', '.join(told)}"
-    yield from _table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
+    yield from table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
 
 
 def orders_lines(orders: Sequence[http.Order]) -> Iterator[str]:
@@ -42,7 +42,7 @@ def orders_lines(orders: Sequence[http.Order]) -> Iterator[str]:
     for o in orders:
         total = _price(o.total) if o.total and o.total.currency != NO_CURRENCY else "free"
         rows.append((o.id, o.status, _time(o.sold_at), str(len(o.tickets)), total, o.buyer or ""))
-    return _table(rows)
+    return table(rows)
 
 
 def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
@@ -53,7 +53,7 @@ def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
         for t in e.ticket_types if len(e.ticket_types) > 1 else ():
             counts = map(str, (t.remaining, t.held, t.sold, t.capacity))
             rows.append((f"  {t.ticket_type}", "", *counts))
-    return _table(rows)
+    return table(rows)
 
 
 def stock_line(e: http.EventStock) -> str:
@@ -87,14 +87,14 @@ def event_lines(event: http.Event) -> Iterator[str]:
         "per order": event.max_per_order,
         "per buyer": event.max_per_buyer,
     }
-    yield from _table(
+    yield from table(
         (f"  {name}", "no limit" if value is None else str(value)) for name, value in limits.items()
     )
     rows = [("  TICKET TYPE", "CAPACITY", "PRICE")]
     for t in event.ticket_types:
         price = _price(t.price) if t.price and t.price.currency != NO_CURRENCY else "free"
         rows.append((f"  {t.id}", str(t.capacity), price))
-    yield from _table(rows)
+    yield from table(rows)
 
 
 def audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
@@ -107,7 +107,7 @@ def audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
 
 def contents_words(contents: Contents) -> str:
     """Tell of a backup: how much it holds, and up to when."""
-    told = [_count(contents.events, "event"), _count(contents.orders, "order")]
+    told = [count_of(contents.events, "event"), count_of(contents.orders, "order")]
     if contents.newest_sale_ms is not None:
         told.append(f"the newest sold at {_time(_moment(contents.newest_sale_ms))}")
     return ", ".join(told)
@@ -123,8 +123,19 @@ def contents_members(contents: Contents) -> dict[str, object]:
     }
 
 
-def _count(number: int, name: str) -> str:
+def count_of(number: int, name: str) -> str:
+    """Tell how many there are of something."""
     return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def stretch(seconds: float) -> str:
+    """Tell a stretch of time, roughly."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"
 
 
 def _moment(ms: int) -> datetime:
@@ -143,7 +154,8 @@ def _price(money: http.Money) -> str:
     return f"{money.amount / 10**digits:.{digits}f} {money.currency}"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Put cells below each other."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -19,6 +19,7 @@ from service.client.calls import (
     stream_call,
 )
 from service.client.errors import ClientError, NotSettled, Unavailable, UnexpectedAnswer, Unsettled
+from service.client.now import Now
 from service.client.patience import Clock, Patience
 from service.client.results import (
     Audit,
@@ -257,6 +258,10 @@ class Client:
     def workers(self) -> tuple[Worker, ...]:
         """Return every worker that the service knows."""
         return self._get(Call("GET", "/workers", admin=True), Workers).workers
+
+    def now(self) -> Now:
+        """Return how it stands: what the host that answers counts, the workers, all stock."""
+        return self._get(Call("GET", "/admin/now", admin=True), Now)
 
     def _patience(self) -> Patience:
         return Patience(self._patience_seconds, self._clock)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
-CLEARED = "\x1b[2J"
+from service.cli.screen import HOME, TO_LINE_END, TO_SCREEN_END
 
 
 class Terminal:
@@ -48,8 +48,8 @@ class Terminal:
         return self._written.decode(errors="replace")
 
     def shown(self) -> list[str]:
-        """Return the lines that stand there since the screen was last cleared."""
-        last = self.written().rpartition(CLEARED)[2]
-        return [
-            line for line in last.replace("\r", "").replace("\x1b[1;1H", "").splitlines() if line
-        ]
+        """Return the lines that were drawn last, without those that are empty."""
+        last = self.written().rpartition(HOME)[2]
+        for told in ("\r", TO_LINE_END, TO_SCREEN_END):
+            last = last.replace(told, "")
+        return [line for line in last.splitlines() if line]

@@ -168,7 +168,7 @@ def test_an_event_is_switched_and_says_so(cli: Type, event: str) -> None:
         typed = cli("event", verb, event)
         assert typed.status == 0
         assert typed.out.startswith(f"{event} (Gala): {status}; standing 10 at 25.00 USD, vip 2 at")
-    refused = cli("buy", event, "--ticket-type", "vip")
+    refused = cli("buy", event, "--ticket-type", "vip", "--buyer", "ann")
     assert (refused.status, refused.err) == (
         1,
         "Error: Not on sale: The event is closed; `soldout event resume` sells it again\n",

@@ -28,6 +28,7 @@ COMMANDS = [
     "buy",
     "remaining",
     "watch",
+    "top",
     "order",
     "order show",
     "order list",
