@@ -73,6 +73,26 @@ def test_orders_are_listed_in_the_order_of_sale(cli: Type, event: str) -> None:
     assert listed == [ann, bob | {"status": "cancelled"}]
 
 
+def test_the_orders_of_one_buyer_are_found_and_taken_back_together(cli: Type, event: str) -> None:
+    words = ("buy", event, "--ticket-type", "standing", "--json", "--buyer")
+    ann = [cli(*words, "ann").json for _ in range(2)]
+    bob = cli(*words, "bob").json
+    ids = cli("order", "list", event, "--buyer", "ann", "--ids").out.split()
+    assert ids == [order["id"] for order in ann]
+    typed = cli("order", "cancel", *ids)
+    assert [line.partition(",")[0] for line in typed.out.splitlines() if "order" in line] == [
+        f"cancelled: order {order_id}" for order_id in ids
+    ]
+    assert cli("remaining", event, "--json").json["sold"] == 1
+    assert cli("order", "show", bob["id"], "--json").json["status"] == "sold"
+    assert (
+        cli("order", "list", event, "--buyer", "eve").out == f"no orders of {event} for eve yet\n"
+    )
+    assert cli("order", "list", event, "--buyer", "eve", "--ids").out == ""
+    assert cli("order", "list", event, "--ids", "--json").status == 2
+    assert cli("order", "list", event, "--csv", "--buyer", "ann").status == 2
+
+
 def test_orders_come_as_csv_a_line_a_ticket(cli: Type, event: str) -> None:
     order = cli("buy", event, "--item", "standing:2", "--item", "vip:1", "--json").json
     typed = cli("order", "list", event, "--csv")
