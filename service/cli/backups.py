@@ -108,6 +108,7 @@ def _on_this_host(data_dir: str | None) -> Iterator[Settings]:
                 "SOLDOUT_LOCK is redis: the ledger is in Redis, and Redis' own tools back it up;"
                 " docs/operations/back-up-and-restore.md says how"
             )
+        _check_user(settings.data_path)
         yield settings
     except BadSetting as error:
         raise Misuse(str(error)) from None
@@ -115,3 +116,12 @@ def _on_this_host(data_dir: str | None) -> Iterator[Settings]:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+
+
+def _check_user(data_path: Path) -> None:
+    """Refuse to leave files that the service could not open, or that others may not read."""
+    owner = data_path.stat().st_uid if data_path.exists() else os.geteuid()
+    if owner != os.geteuid():
+        raise click.ClickException(
+            f"{data_path} is another user's: type this as the service's user, with `sudo -u`"
+        )

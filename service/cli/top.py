@@ -51,10 +51,10 @@ def top(asking: Asking, interval: float, once: bool) -> None:
     if once and asking.as_json:
         asking.show(asking.client.now(), [])
     elif once:
-        earlier = asking.client.now()
+        office = Office(asking.client)
+        office.ask()
         time.sleep(interval)
-        later = asking.client.now()
-        asking.show(later, lines(asking.client.base_url, later, between(earlier, later)))
+        asking.show(office.ask(), office.shown)
     else:
         with suppress(KeyboardInterrupt):
             _look_on(asking, interval)
@@ -90,25 +90,42 @@ class Office:
         from service.client import Unavailable  # noqa: PLC0415 - serve must not wait for it
 
         try:
-            now = self._client.now()
+            return self.ask()
         except Unavailable as fault:
             seconds = time.monotonic() - self._heard
             self.away = [f"AWAY for {stretch(seconds)}: {fault}; trying again", ""]
             return None
+
+    def ask(self) -> Now:
+        """Ask once. Raises what the client raises."""
+        now = self._client.now()
         self._heard, self.away = time.monotonic(), []
         earlier = self._by_host.get(now.this_host.name)
         self._by_host[now.this_host.name] = now
-        self.shown = list(lines(self._client.base_url, now, between(earlier, now)))
+        compared = between(earlier, now)
+        self.shown = list(lines(self._client.base_url, now, compared, self._why_not()))
         return now
 
+    def _why_not(self) -> str:
+        """Return why nothing can be sold now; nothing if it can."""
+        from service.client import Unavailable  # noqa: PLC0415 - as above
 
-def lines(url: str, now: Now, compared: Between | None) -> Iterator[str]:
+        try:
+            self._client.check_ready()
+        except Unavailable as fault:
+            return str(fault)
+        return ""
+
+
+def lines(url: str, now: Now, compared: Between | None, why_not: str) -> Iterator[str]:
     """Tell how a service stands."""
     host = now.this_host
     up = stretch((now.as_of - host.started_at).total_seconds())
     at = now.as_of.astimezone(UTC).strftime("%H:%M:%SZ")
     yield f"{url} on {host.name}, up {up}; {at}"
-    yield from (f"TROUBLE: {trouble}" for trouble in now.troubles)
+    if why_not:
+        yield f"NOT SELLING: {why_not}"
+    yield from (f"TROUBLE: {trouble}" for trouble in now.troubles if trouble not in why_not)
     if now.ledger != "readable":
         yield "the ledger cannot be read" if now.ledger == "unreadable" else "no ledger yet"
     yield ""

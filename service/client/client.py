@@ -186,6 +186,10 @@ class Client:
             if not patience.pause(cut.retry_after_seconds):
                 raise cut
 
+    def check_ready(self) -> None:
+        """Return if purchases can be made now. Raises `Unavailable`, which says why not."""
+        self._transport.ask(Call("GET", "/readyz"), self._patience())
+
     def events(self) -> tuple[Event, ...]:
         """Return what is on sale."""
         return self._get(Call("GET", "/events"), Events).events

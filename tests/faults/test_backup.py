@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 import signal
@@ -302,3 +303,20 @@ def test_where_the_ledger_is_in_redis_its_own_tools_are_named(
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert "docs/operations/back-up-and-restore.md" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_not_the_services_user_leaves_no_files_that_it_could_not_open(
+    tmp_path: Path,
+) -> None:
+    data_dir = Path("/usr")  # root's
+    if os.geteuid() == 0:
+        data_dir = tmp_path / "data"
+        History(data_dir)
+        os.chown(data_dir, 65_534, -1)
+        before = state_of(data_dir)
+    copy = tmp_path / "backup.db"
+    for done in (back_up(data_dir, copy), restore(data_dir, copy, "--replace")):
+        assert "another user's" in refused(done)
+    assert not copy.exists()
+    if os.geteuid() == 0:
+        assert state_of(data_dir) == before
