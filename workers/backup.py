@@ -83,7 +83,7 @@ def write_copy(ledger: Path, draft: Path, watch: Watch = unwatched) -> Contents:
     seen = Seen(ledger)
     seen.look()  # before the copy is made: it must not lack what is noted by now
     _copy(ledger, draft, watch)
-    contents = _check(draft, seen, watch)
+    contents = _check(draft, ledger, seen, watch)
     sync(draft)
     return contents
 
@@ -125,10 +125,11 @@ def _copy_pages(source: apsw.Connection, ledger: Path, draft: Path, watch: Watch
             raise BackupRefused(f"{ledger} cannot be copied to {draft.parent}: {error}") from None
 
 
-def _check(draft: Path, seen: Seen, watch: Watch) -> Contents:
+def _check(draft: Path, ledger: Path, seen: Seen, watch: Watch) -> Contents:
+    """Look through a copy; what is wrong with its pages was wrong with the ledger's."""
     with (
         closing(open_file(draft, apsw.SQLITE_OPEN_READWRITE)) as connection,
-        refusing_to_start(draft),
+        refusing_to_start(ledger),
     ):
         check_schema(connection, draft)
         ledger_id, batch = connection.execute("SELECT id, fence FROM ledger").get
@@ -137,11 +138,11 @@ def _check(draft: Path, seen: Seen, watch: Watch) -> Contents:
             look_through(connection, math.inf)
         events = connection.execute("SELECT count(*) FROM events").get
         orders, newest_ms = connection.execute("SELECT count(*), max(sold_at_ms) FROM orders").get
-    _audit(draft, watch)
+    _audit(draft, ledger, watch)
     return Contents(ledger_id, batch, events, orders, newest_ms)
 
 
-def _audit(draft: Path, watch: Watch) -> None:
+def _audit(draft: Path, ledger: Path, watch: Watch) -> None:
     with closing(SqliteReader(draft)) as reader:
         events = reader.events()
         rows = sum(2 * event.entries + event.next_number for event in events) or 1
@@ -155,10 +156,8 @@ def _audit(draft: Path, watch: Watch) -> None:
             for event in events:
                 found = audit(reader, event.id, count)
                 if found is None or not found.consistent:
-                    raise BackupRefused(
-                        f"the audit of {event.id} fails"
-                        f" ({found.findings[0] if found else 'it is gone'})"
-                    )
+                    why = found.findings[0] if found else "it is gone"
+                    raise BackupRefused(f"the audit of {event.id} in {ledger} fails: {why}")
 
 
 def remove_draft(draft: Path) -> None:

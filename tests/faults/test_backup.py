@@ -11,9 +11,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import msgspec
 import pytest
 
@@ -21,6 +23,7 @@ from tests.faults.crowd import crowding, until
 from tests.fill_ledger import KEYS, fill
 from tests.fuzz.damaged import History
 from tests.harness import SEED, START_SECONDS, STOP_SECONDS, Soldout, ended, serving
+from workers.ledgers.sqlite_file import open_file
 
 COMMAND = [sys.executable, "-m", "service"]
 KEY = "a-purchase-of-the-time-before"
@@ -135,7 +138,10 @@ def test_nothing_is_restored_under_a_running_service_or_over_a_ledger_unasked(
     assert state_of(data_dir) == before
 
 
-@pytest.mark.parametrize("harm", ["a flipped bit", "cut off", "no database", "another's", "none"])
+@pytest.mark.parametrize(
+    "harm",
+    ["a flipped bit", "swapped pages", "cut off", "untrue", "no database", "another's", "none"],
+)
 def test_a_backup_that_is_no_good_is_refused_before_anything_is_touched(
     tmp_path: Path, harm: str
 ) -> None:
@@ -145,6 +151,12 @@ def test_a_backup_that_is_no_good_is_refused_before_anything_is_touched(
     assert back_up(data_dir, copy).returncode == 0
     if harm == "a flipped bit":
         flip(copy)
+    elif harm == "swapped pages":
+        content = copy.read_bytes()
+        copy.write_bytes(content[:-8192] + content[-4096:] + content[-8192:-4096])
+    elif harm == "untrue":
+        with closing(open_file(copy, apsw.SQLITE_OPEN_READWRITE)) as connection:
+            connection.execute("UPDATE orders SET first_number = 1 WHERE first_number = 5")
     elif harm == "cut off":
         copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
     elif harm == "no database":
