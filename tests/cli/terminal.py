@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-from collections.abc import Sequence
+import termios
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -15,14 +16,20 @@ from service.cli.screen import HOME, TO_LINE_END, TO_SCREEN_END
 class Terminal:
     """Run a command on a pseudo-terminal for the length of a `with` block."""
 
-    def __init__(self, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: dict[str, str] | None = None,
+        size: tuple[int, int] = (24, 80),
+    ) -> None:
         self._screen, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, size)  # rows and columns
         self.process = subprocess.Popen(
             command,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=(os.environ if env is None else env) | {"TERM": "xterm"},
+            env=_with_terminal(os.environ if env is None else env),
         )
         os.close(theirs)
         os.set_blocking(self._screen, False)
@@ -53,3 +60,9 @@ class Terminal:
         for told in ("\r", TO_LINE_END, TO_SCREEN_END):
             last = last.replace(told, "")
         return [line for line in last.splitlines() if line]
+
+
+def _with_terminal(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment that leaves the size to the terminal."""
+    sizes = ("COLUMNS", "LINES")
+    return {name: value for name, value in env.items() if name not in sizes} | {"TERM": "xterm"}

@@ -64,6 +64,16 @@ def test_on_a_terminal_it_stays_in_its_place_while_the_service_goes_and_comes_ba
         assert terminal.written().count("\x1b[2J") == 1, "drawn over, not cleared each time"
 
 
+def test_a_small_terminal_gets_what_fits_and_is_told_of_the_rest(service: Soldout) -> None:
+    with Terminal(TOP, service.env, size=(7, 30)) as terminal:
+        wait_until(lambda: "more lines" in terminal.written(), 20, terminal.written)
+        wait_until(lambda: len(terminal.shown()) >= 4, 20, terminal.written)
+        shown = terminal.shown()
+    assert max(map(len, shown)) <= 30
+    assert len(shown) <= 6
+    assert shown[-1].startswith("… ")
+
+
 def test_elsewhere_it_goes_on_line_by_line_and_says_once_that_nobody_answers(
     service: Soldout, tmp_path: Path
 ) -> None:
