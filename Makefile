@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Most tests wait for something; those of a file share services. The short ones, of the units, go last.
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install run test test-long test-compose simulate model lint format loadtest chaos bench growth lock clean
+.PHONY: install run test test-long test-compose simulate model lint format loadtest show chaos bench growth lock clean
 
 install: $(VENV)/.run
 run: $(VENV)/.run
@@ -41,6 +41,9 @@ model: $(VENV)/.dev  # all states of the protocol's model (docs/model); with Deb
 loadtest: $(VENV)/.dev
 	$(BIN)/python -m loadtest $(ARGS)
 
+show: $(VENV)/.dev  # the same rush against a program without a lock and against soldout, on one page
+	$(BIN)/python -m loadtest --show $(ARGS)
+
 chaos: $(VENV)/.dev  # breaks real processes and a real Redis under load: ARGS="--seconds 180 --seed 7 --side both"
 	$(BIN)/python -m tests.chaos $(ARGS)
 
@@ -60,9 +63,10 @@ clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info reports
 
 $(VENV)/.run: requirements/run.txt pyproject.toml
+	@echo "setting up in $(VENV): half a minute, the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

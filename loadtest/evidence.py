@@ -5,6 +5,7 @@ In: what `referee.py` collected. Out: plain data for the invariants, which there
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -60,6 +61,8 @@ class Evidence:
     processes: int = 1  # that ran clients
     processes_heard: int = 1
     crashes: list[str] = field(default_factory=list)  # of the load test's own clients
+    began_at: float = -math.inf  # by the monotonic clock; what follows the end is the referee's
+    ended_at: float = math.inf
 
     def answers(self) -> Iterator[tuple[Purchase, Answer]]:
         """Yield every answer with the purchase it belongs to."""

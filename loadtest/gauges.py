@@ -214,16 +214,17 @@ def machine() -> dict[str, str]:
     """Describe what the figures were measured on; without it they say nothing."""
     return {
         "cores": str(os.cpu_count()),
-        "processor": _processor(),
+        "processor": processor(),
         "kernel": platform.release(),
-        "data directory": _file_system(Path(tempfile.gettempdir())),
+        "data directory": file_system(Path(tempfile.gettempdir())),
         "store": _version_of(redis_program()),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     lines = (PROC / "cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
@@ -234,7 +235,7 @@ def _version_of(program: str) -> str:
     return said.stdout.partition(" sha=")[0]
 
 
-def _file_system(path: Path) -> str:
+def file_system(path: Path) -> str:
     """Return the file system that `path` is on: on a tmpfs a fsync costs nothing."""
     mounts = [line.split()[1:3] for line in (PROC / "mounts").read_text().splitlines()]
     around = [(point, kind) for point, kind in mounts if path.resolve().is_relative_to(point)]

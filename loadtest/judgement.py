@@ -19,6 +19,28 @@ HINTS = {
     " more seconds, or fewer tickets (SOLDOUT_LOADTEST_CAPACITY)",
 }
 
+UNITS = {  # what an invariant counts: one, and several
+    "every client was heard": ("process of clients", "processes of clients"),
+    "every answer is one the contract allows": ("answer", "answers"),
+    "nothing is oversold": ("ticket", "tickets"),
+    "no ticket number is sold twice": ("ticket", "tickets"),
+    "every order is what was asked for": ("answer with an order", "answers with an order"),
+    "sold + held + remaining = capacity, always": ("look", "looks"),
+    "what counts as sold was confirmed": ("ticket", "tickets"),
+    "nobody was refused a ticket that was left": ("refusal", "refusals"),
+    "every purchase has an outcome": ("purchase", "purchases"),
+    "a purchase sent again is sold once": ("purchase", "purchases"),
+    "no confirmed order is missing": ("order", "orders"),
+    "no order that nobody asked for": ("order", "orders"),
+    "an order reads as it was told": ("order", "orders"),
+    "nothing is sold before the opening": ("order", "orders"),
+    "the audit is consistent and agrees": ("entry of the journal", "entries of the journal"),
+    "sales are in an order that time allows": ("sale", "sales"),
+    "every refusal was true when it was said": ("refusal", "refusals"),
+    "every look was true, and fresh": ("look", "looks"),
+    "refusals and looks tell one story": ("refusal or look", "refusals and looks"),
+}
+
 
 def judge(evidence: Evidence) -> list[Verdict]:
     """Return a verdict for every invariant, in the order in which they are printed."""

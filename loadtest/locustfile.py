@@ -3,7 +3,8 @@
     SOLDOUT_ADMIN_KEY=… locust -f loadtest/locustfile.py --headless -u 200 -r 200 -t 60s --host URL
 
 In: a server, and `SOLDOUT_LOADTEST_SEED` or `SOLDOUT_LOADTEST_CAPACITY` if wanted. Out: what each
-invariant found; exit status 0 if all were kept, 1 if not, 2 if there was nothing to judge.
+invariant found; its numbers in the file that `SOLDOUT_LOADTEST_RUN` names; exit status 0 if all
+were kept, 1 if not, 2 if there was nothing to judge.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import secrets
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -31,6 +33,8 @@ from loadtest.crowd import (  # noqa: F401 - locust plays the users it finds in 
     PatientBuyer,
 )
 from loadtest.evidence import Evidence
+from loadtest.figures import Run, run_of
+from loadtest.findings import Verdict
 from loadtest.judgement import judge, passed, report, summary
 from loadtest.referee import Referee, RefereeError
 from loadtest.shapes import act_at, crowd_of, opening_seconds, tickets_for
@@ -40,7 +44,15 @@ RUN_SECONDS_DEFAULT = 60.0  # without -t
 STORIES_SECONDS = 60.0  # for the workers' stories to reach the master
 POLL_SECONDS = 0.05
 
+SHORT_OF_CPU = (
+    "The clients used up a processor at times: some of the waiting was theirs, not the server's."
+)
+
 log = logging.getLogger("loadtest")
+# All come at once: that is what a rush is. locust warns of it each time.
+logging.getLogger("locust.runners").addFilter(
+    lambda entry: "spawn rate is very high" not in entry.getMessage()
+)
 verdict: list[str] = []
 stories_heard: set[str] = set()  # the workers that told theirs
 
@@ -98,6 +110,7 @@ def start(environment: Environment, **_: object) -> None:
         gevent.spawn(environment.runner.quit)
         raise gevent.GreenletExit from None  # locust's own StopTest prints a screen of traceback
     environment.parsed_options.sale = msgspec.to_builtins(sale)
+    environment.parsed_options.began_at = time.monotonic()
     log.info("%s tickets of %s, SOLDOUT_LOADTEST_SEED=%s", sale.capacity, sale.event, sale.seed)
 
 
@@ -141,6 +154,8 @@ def decide(environment: Environment, **_: object) -> None:
     environment.runner.stop()
     evidence = collect(environment)
     verdicts = judge(evidence)
+    if path := os.environ.get("SOLDOUT_LOADTEST_RUN"):
+        Path(path).write_bytes(msgspec.json.encode(numbers(environment, evidence, verdicts)))
     verdict.extend([summary(evidence), report(verdicts)])
     environment.process_exit_code = 0 if passed(verdicts) else 1
 
@@ -151,6 +166,7 @@ def collect(environment: Environment) -> Evidence:
     sale = msgspec.convert(environment.parsed_options.sale, Sale)
     crashes = [f"{crash['msg']} ({crash['count']} times)" for crash in runner.exceptions.values()]
     look = Look(fault="nobody looked")
+    ended_at = time.monotonic()
     try:
         with referee(environment) as closer:
             if sale.administered:
@@ -165,6 +181,22 @@ def collect(environment: Environment) -> Evidence:
         processes=len(runner.worker_indexes) if distributed else 1,
         processes_heard=len(stories_heard) if distributed else 1,
         crashes=crashes,
+        began_at=environment.parsed_options.began_at,
+        ended_at=ended_at,
+    )
+
+
+def numbers(environment: Environment, evidence: Evidence, verdicts: list[Verdict]) -> Run:
+    """Return what a page shows of the run."""
+    nodes = [environment.runner, *getattr(environment.runner, "clients", {}).values()]
+    short_of_cpu = any(getattr(node, "cpu_warning_emitted", False) for node in nodes)
+    return run_of(
+        evidence,
+        verdicts,
+        server=environment.host or "",
+        users=users(environment.parsed_options),
+        seconds=run_seconds(environment.parsed_options),
+        notes=[SHORT_OF_CPU] if short_of_cpu else [],
     )
 
 

@@ -9,6 +9,9 @@ from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import read_settings
 
 _settings = read_settings(os.environ)
+os.environ.pop(
+    "SCRIPT_NAME", None
+)  # gunicorn would take it off addresses; our pages know no prefix
 
 bind = _settings.bind
 workers = _settings.web_processes

@@ -10,8 +10,9 @@ import functools
 import time
 from collections.abc import Iterator
 
+from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import Response
-from gunicorn.util import http_date, to_bytestring
+from gunicorn.util import http_date, is_hoppish, to_bytestring
 
 
 class HandedOver:
@@ -42,6 +43,16 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
             lines.append("Transfer-Encoding: chunked\r\n")
         return lines
 
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        """Take the application's headers; what is not plain is gunicorn's to judge."""
+        for name, value in headers:
+            if not (_is_plain(name) and value.isascii() and value.isprintable()):
+                super().process_headers([(name, value)])
+                continue
+            if name == "Content-Length":
+                self.response_length = int(value)
+            self.headers.append((name, value))
+
     def send_headers(self) -> None:
         """Make the head, once."""
         if not self.headers_sent:
@@ -56,7 +67,7 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
             super()._emit_body(data)
         else:
             head, self._head = self._head, b""
-            self.sock.sendall(head + data)
+            self._send(head + data)
 
     def close(self) -> None:
         """End the answer."""
@@ -67,7 +78,20 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
     def _send_head(self) -> None:
         if self._head:
             head, self._head = self._head, b""
-            self.sock.sendall(head)
+            self._send(head)
+
+    def _send(self, data: bytes) -> None:
+        """Send all; gevent's `sendall` asks the kernel first how much goes at once."""
+        sent = self.sock.send(data)
+        if sent < len(data):
+            self.sock.sendall(data[sent:])
+
+
+@functools.lru_cache(maxsize=256)
+def _is_plain(name: str) -> bool:
+    """Say whether a header is the application's own affair, or its length in the usual spelling."""
+    usual = name == "Content-Length" or name.lower() != "content-length"
+    return usual and TOKEN_RE.fullmatch(name) is not None and not is_hoppish(name)
 
 
 @functools.lru_cache(maxsize=2)

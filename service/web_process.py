@@ -9,6 +9,7 @@ after a second, unless a request has come that is only not read yet.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -20,11 +21,17 @@ import gevent
 from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.http.wsgi import create
+from gunicorn.http.errors import (
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+)
+from gunicorn.util import close as close_socket
 from gunicorn.util import write_nonblock
 from gunicorn.workers.ggevent import GeventWorker
 
+from service.inbound import Inbound
 from service.reply import HandedOver, Reply
 from workers.settings import read_settings
 
@@ -52,6 +59,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
+            self._hang_up_on_the_silent(self.cfg.keepalive)
             gevent.sleep(LOOK_SECONDS)
         self._end_streams()
         for server in servers:
@@ -60,13 +68,19 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         told = time.monotonic()
         while unanswered := sum(len(server.pool) for server in servers) + self._unsettled():
             if time.monotonic() > told + LAST_CALL_SECONDS:
-                for waiting in self._waiting:
-                    get_hub().loop.run_callback(waiting.hang_up)
+                self._hang_up_on_the_silent(0)
             if time.monotonic() > told + self.cfg.graceful_timeout:
                 self.log.error("left with %d requests and purchases open", unanswered)
                 return
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+
+    def _hang_up_on_the_silent(self, seconds: float) -> None:
+        """Hang up on whoever has had so long to ask for something."""
+        before = time.monotonic() - seconds
+        for waiting in self._waiting:
+            if waiting.since < before:
+                get_hub().loop.run_callback(waiting.hang_up, before)
 
     def _end_streams(self) -> None:
         """Let go of who only looks on: they come back, to a process that stays."""
@@ -80,18 +94,34 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         return carrier.in_flight if carrier else 0  # the benchmark's empty view has none
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Answer one connection's requests, until it or we hang up."""
-        gevent.getcurrent().client = client  # for `timeout_ctx`, which is not told
-        super().handle(listener, client, addr)
+        """Answer one connection's requests, until it or we hang up.
 
-    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        gunicorn's own, without the TLS and HTTP/2 that are not set here.
+        """
+        client.setblocking(True)
+        inbound = Inbound(self.cfg, client, addr, listener.getsockname())
+        waiting = _Waiting(client, self._waiting)
+        try:
+            while True:
+                with waiting:
+                    reply, environ = inbound.next()
+                self._answer(reply, environ)
+        except (StopIteration, NoMoreData, _HungUp, gevent.GreenletExit):
+            pass
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                self.log.exception("a connection failed")
+        except BaseException as error:
+            self.handle_error(inbound.request, client, addr, error)
+        finally:
+            close_socket(client)
+
+    def _answer(self, reply: Reply, environ: dict[str, Any]) -> None:
         """Answer one request. Raises StopIteration if the connection ends with it.
 
-        gunicorn's own, but for the class that writes, and without what is not set here: hooks, an
-        access log, a limit of requests.
+        gunicorn's own, without the hooks, the access log and the limit of requests, which are
+        not set here.
         """
-        reply, environ = create(req, sock, addr, listener_name, self.cfg, Reply)
-        environ["wsgi.multithread"] = True
         if not self.alive:
             reply.force_close()
         try:
@@ -132,10 +162,6 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         with suppress(OSError):
             write_nonblock(client, head.encode() + body)
 
-    def timeout_ctx(self) -> _Waiting:
-        """Return what surrounds the wait for a connection's next request."""
-        return _Waiting(self.cfg.keepalive, gevent.getcurrent(), self._waiting)
-
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
         handle = partial(self.handle, _Address(listener))
@@ -147,32 +173,30 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Waiting:
-    """A wait for a connection's next request; who is silent in it for too long is hung up on."""
+    """A connection's waits for its next request; who is silent for too long is hung up on."""
 
-    def __init__(self, seconds: float, greenlet: Any, everybody: set[_Waiting]) -> None:
-        self._greenlet = greenlet
+    __slots__ = ("_client", "_everybody", "_greenlet", "since")
+
+    def __init__(self, client: Any, everybody: set[_Waiting]) -> None:
+        self._client = client
         self._everybody = everybody
-        self._timer = get_hub().loop.timer(seconds, seconds)
+        self._greenlet = gevent.getcurrent()
+        self.since = 0.0
 
     def __enter__(self) -> None:
+        self.since = time.monotonic()
         self._everybody.add(self)
-        self._timer.start(self.hang_up)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> bool:
+    def __exit__(self, *_: object) -> None:
         self._everybody.discard(self)
-        self._timer.stop()
-        self._timer.close()
-        return isinstance(error, _HungUp)
 
-    def hang_up(self) -> None:
-        """End the wait, if it goes on and the client is silent. Only for the event loop to call.
+    def hang_up(self, before: float) -> None:
+        """End the wait that began before then, if the client is silent. For the event loop to call.
 
         A request may have come by now, and be in an answer's work already, where an exception
         would break it; or it may be there, but not read yet.
         """
-        if self in self._everybody and _is_silent(self._greenlet.client):
+        if self in self._everybody and self.since < before and _is_silent(self._client):
             self._greenlet.throw(_HungUp)
 
 

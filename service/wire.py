@@ -14,6 +14,7 @@ from gunicorn.http.errors import ParseException
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.answers import NOT_STORED, Answer, answer
+from service.inbound import BODY
 from service.keys import quote_key
 from service.problems import RETRY_AFTER_SECONDS, Problem
 from service.views import Pending, to_rfc3339, view_order
@@ -175,13 +176,9 @@ def _read(request: Request, decode: Callable[[bytes], T]) -> T:
     declared = request.environ.get("CONTENT_TYPE")  # the usual spelling needs no parsing
     if declared != "application/json" and request.mimetype != "application/json":
         raise Problem("unsupported-media-type", "Send Content-Type: application/json.")
-    try:
-        with gevent.Timeout(BODY_SECONDS):
-            body = _read_body(request)
-    except gevent.Timeout:
-        raise Problem("request-timeout", f"No whole body within {BODY_SECONDS:g} s.") from None
-    except (OSError, ParseException) as error:  # who hangs up, and chunks that are none
-        raise Problem("malformed-request", "The body cannot be read to its end.") from error
+    body: bytes | None = request.environ.get(BODY)
+    if body is None:
+        body = _await_body(request)
     try:
         return decode(body)
     except msgspec.ValidationError as error:
@@ -207,6 +204,17 @@ def _check_json(body: bytes) -> None:
 
 def _malformed(error: Exception) -> Problem:
     return Problem("malformed-request", f"The body is not JSON: {error}")
+
+
+def _await_body(request: Request) -> bytes:
+    """Read a body that was not there with its head. Raises Problem (400, 408, 413)."""
+    try:
+        with gevent.Timeout(BODY_SECONDS):
+            return _read_body(request)
+    except gevent.Timeout:
+        raise Problem("request-timeout", f"No whole body within {BODY_SECONDS:g} s.") from None
+    except (OSError, ParseException) as error:  # who hangs up, and chunks that are none
+        raise Problem("malformed-request", "The body cannot be read to its end.") from error
 
 
 def _read_body(request: Request) -> bytes:

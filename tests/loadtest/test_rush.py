@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from loadtest.servers import peer
 from tests.harness import free_port, serving
+from tests.loadtest.playing import ROOT, Run, run
 
-ROOT = Path(__file__).parents[2]
 USERS, SECONDS, TICKETS = 30, 4, 30
-LIMIT_SECONDS = 60
-
-Run = subprocess.CompletedProcess[str]
 
 
 def rush(url: str, *arguments: str, admin_key: str = "") -> Run:
@@ -30,35 +23,10 @@ def rush(url: str, *arguments: str, admin_key: str = "") -> Run:
     return run(command, cwd=ROOT, SOLDOUT_ADMIN_KEY=admin_key)
 
 
-def run(command: list[str], cwd: Path, **variables: str) -> Run:
-    return subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-        env=os.environ | variables,
-        timeout=LIMIT_SECONDS,
-    )
-
-
 def verdicts(played: Run) -> dict[str, str]:
     """Return the state of each invariant as it was printed."""
     line = re.compile(r"^  (ok|not asked|NOTHING CHECKED|BREACH) +\d+  ([^:\n]+)", re.MULTILINE)
     return {name: state for state, name in line.findall(played.stdout)}
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Return the processes whose working directory is `folder`."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if link.readlink() == folder:
-                found.append(link.parent.name)
-        except OSError:  # it ended, or it is a zombie
-            continue
-    return found
 
 
 def test_without_a_lock_the_rush_goes_red_and_says_what_was_oversold() -> None:
@@ -91,21 +59,6 @@ def test_soldout_is_green_and_everything_is_checked_by_all_of_locusts_processes(
     assert re.search(r"ok +2  every client was heard", played.stdout)
 
 
-def test_one_command_serves_soldout_plays_the_rush_and_leaves_nothing_running(
-    tmp_path: Path,
-) -> None:
-    played = run(
-        [sys.executable, "-m", "loadtest", "--users", "20", "--seconds", "4"],
-        cwd=tmp_path,
-        PYTHONPATH=str(ROOT),
-        SOLDOUT_LOADTEST_SEED="4242",
-    )
-    assert played.returncode == 0, played.stdout + played.stderr
-    assert "SOLDOUT_LOADTEST_SEED=4242" in played.stdout
-    assert "<html" in (tmp_path / "reports" / "loadtest.html").read_text()
-    assert processes_in(tmp_path) == []
-
-
 def test_a_server_that_is_not_there_is_no_success() -> None:
     played = rush(f"http://127.0.0.1:{free_port()}")
     assert played.returncode == 2
@@ -117,10 +70,3 @@ def test_a_wrong_admin_key_is_named(tmp_path: Path) -> None:
         played = rush(service.url, admin_key="not-the-key")
     assert played.returncode == 2
     assert "set SOLDOUT_ADMIN_KEY" in played.stderr
-
-
-@pytest.mark.parametrize("host", ["http://192.0.2.1:8000", "127.0.0.1:8000", "http://"])
-def test_only_this_machine_is_ever_loaded(host: str) -> None:
-    played = run([sys.executable, "-m", "loadtest", "--host", host], cwd=ROOT)
-    assert played.returncode == 2
-    assert "is not http://… on this machine" in played.stderr

@@ -6,12 +6,15 @@ import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import gevent
 import pytest
+from gevent import socket as gevent_socket
 from gunicorn.config import Config
 
 from service.reply import Reply
 
 LENGTH = ("Content-Length", "2")
+LARGE = b"0123456789" * 1_000_000
 
 
 class Wire:
@@ -56,6 +59,19 @@ def test_a_small_answer_is_one_write(wire: Wire) -> None:
     head, _, body = written.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 201 Created\r\n")
     assert body == b"{}"
+
+
+def test_an_answer_larger_than_what_the_socket_takes_leaves_whole() -> None:
+    ours, theirs = gevent_socket.socketpair()
+    request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+    reply = Reply(request, ours, Config())
+    reply.start_response("200 OK", [("Content-Length", str(len(LARGE)))])
+    reading = gevent.spawn(lambda: theirs.makefile("rb").read())
+    reply.write(LARGE)
+    reply.close()
+    ours.close()
+    assert reading.get(timeout=10).partition(b"\r\n\r\n")[2] == LARGE
+    theirs.close()
 
 
 def test_an_answer_without_a_body_is_its_head(wire: Wire) -> None:

@@ -1,8 +1,9 @@
 """The web's end of a hand-off, whatever carries it: a bounded queue, and a sender for each lane.
 
-Group commit without a timer: a lane has one frame under way; what arrives meanwhile goes together
-in its next frame. Alone, a purchase leaves at once; in a crowd, frames grow by themselves. When a
-lane breaks, its frame goes back to the head of the queue, and the next free lane takes it.
+Group commit without a timer: one frame is under way; what arrives meanwhile goes together in the
+next one. Alone, a purchase leaves at once; in a crowd, frames grow by themselves. When a lane
+breaks, its frame goes back to the head of the queue, and the next free lane takes it; when a lane
+only stands still, another one takes what has waited for too long.
 Runs in one gevent process; none of it is for threads.
 """
 
@@ -98,6 +99,7 @@ class Courier:
         self._queue: deque[Receipt] = deque()
         self._open: dict[Receipt, None] = {}  # not settled yet, oldest first
         self._idle: dict[Lane, Any] = {}  # waiters of senders without work
+        self._under_way = 0  # frames that are not answered yet
         self._lull = get_hub().loop.idle()  # fires when this process has nothing else to do
         self.settled = 0  # grows with every answer: what was read before it is out of date
 
@@ -139,10 +141,15 @@ class Courier:
         return [self.hand_over(command)]
 
     def _wake_sender(self) -> None:
+        """Wake a sender, unless a frame is under way: what comes meanwhile waits for its return."""
+        self._lull.stop()
+        if not self._under_way:
+            self._wake_another_sender()
+
+    def _wake_another_sender(self) -> None:
         """Wake the first of the lanes that are free: all web processes prefer the same worker then,
         and what they send at the same time becomes one batch.
         """
-        self._lull.stop()
         lane = next((lane for lane in self._lanes if lane in self._idle), None)
         if lane is not None:
             get_hub().loop.run_callback(self._idle.pop(lane).switch, None)
@@ -167,14 +174,17 @@ class Courier:
 
     def _send_frame(self, lane: Lane) -> None:
         frame = self._next_frame(lane)
+        self._under_way += 1
         try:
             outcomes = lane.exchange([receipt.command for receipt in frame])
         except BaseException:
+            self._under_way -= 1
             self._slot.count(RESENT.at)
             self._queue.extendleft(reversed(frame))
             self._fail()
             self._wake_sender()
             raise
+        self._under_way -= 1
         self._failing_since_ms = None
         self.settled += 1
         now_us = clock_us()
@@ -185,7 +195,7 @@ class Courier:
     def _next_frame(self, lane: Lane) -> list[Receipt]:
         frame: list[Receipt] = []
         while not frame:  # a sender may be woken for work that another one took
-            if not self._queue:
+            if not self._queue or self._under_way:
                 self._idle[lane] = waiter = Waiter()
                 waiter.get()
             now_us = clock_us()
@@ -251,8 +261,8 @@ class Courier:
         self._give_up()
         if self._connected and not self._open:  # the next one shall not pay for what is long past
             self._failing_since_ms = None
-        if self._queue:  # there may be no lull for long
-            self._wake_sender()
+        if self._queue and now_ms - self._queue[0].handed_us // 1_000 > SWEEP_SECONDS * 1_000:
+            self._wake_another_sender()  # there may be no lull for long, or a worker that hangs
         for receipt in self._open:
             if now_ms >= receipt.wait_until_ms:
                 receipt.wake()

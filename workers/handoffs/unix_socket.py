@@ -28,7 +28,7 @@ _LENGTH: Final = struct.Struct("<I")
 FRAME_MAX_BYTES: Final = (
     64 << 20
 )  # a full frame of the largest commands stays below; garbage does not
-READ_BYTES: Final = 256 << 10
+READ_BYTES: Final = 64 << 10  # more would be fetched from the kernel, and given back, at each read
 BACKLOG: Final = 64  # web processes of one host that connect at the same moment
 
 

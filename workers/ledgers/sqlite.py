@@ -23,11 +23,13 @@ from workers.ledgers.sqlite_look import look_through
 from workers.ledgers.sqlite_rows import (
     EVENTS,
     ORDERS,
+    SORTED,
     insert,
     select_in,
     to_events,
     to_json,
     to_order,
+    update,
 )
 from workers.ledgers.sqlite_seen import Seen
 from workers.ledgers.touched import accounts, named
@@ -124,14 +126,10 @@ class SqliteLedger:
             order = to_order(row)
             state.orders[order.id] = order
             event_ids.add(order.event)
-        for event_id in event_ids:
-            for number, event in to_events(
-                self._connection.execute(
-                    f"{EVENTS} WHERE e.id = ? ORDER BY t.position", (event_id,)
-                )
-            ):
-                state.events[event_id] = event
-                self._event_numbers[event_id] = number
+        rows = select_in(self._connection, f"{EVENTS} WHERE e.id IN", event_ids, SORTED)
+        for number, event in to_events(rows):
+            state.events[event.id] = event
+            self._event_numbers[event.id] = number
         self._load_bought(commands, state)
         return state
 
@@ -189,21 +187,25 @@ class SqliteLedger:
             self._check_fence(token)
 
     def _write_events(self, settlement: Settlement) -> None:
+        numbers = self._event_numbers
         redefined = {e.event for e in settlement.entries if e.fact.__class__ not in _SALE_FACTS}
-        for event in settlement.events.values():
-            if event.id in redefined:
-                self._define_event(event)
-            else:
-                self._connection.execute(
-                    "UPDATE events SET next_number = ?, entries = ? WHERE event = ?",
-                    (event.next_number, event.entries, self._event_numbers[event.id]),
-                )
-        self._connection.executemany(
-            "UPDATE ticket_types SET sold = ?, held = ?, remaining = ? WHERE event = ? AND id = ?",
+        for event_id in redefined:
+            self._define_event(settlement.events[event_id])
+        changed = settlement.events.values()
+        update(
+            self._connection,
+            "events SET next_number = new.column2, entries = new.column3",
+            "event = new.column1",
+            [(numbers[e.id], e.next_number, e.entries) for e in changed if e.id not in redefined],
+        )
+        update(
+            self._connection,
+            "ticket_types SET sold = new.column3, held = new.column4, remaining = new.column5",
+            "event = new.column1 AND id = new.column2",
             [
-                (t.sold, t.held, t.remaining, self._event_numbers[event.id], t.id)
-                for event in settlement.events.values()
-                for t in event.ticket_types
+                (numbers[e.id], t.id, t.sold, t.held, t.remaining)
+                for e in changed
+                for t in e.ticket_types
             ],
         )
 

@@ -11,6 +11,7 @@ from workers.ledgers.sqlite_file import check_schema, open_file, refusing_to_sta
 from workers.ledgers.sqlite_rows import (
     EVENTS,
     ORDERS,
+    SORTED,
     select_in,
     to_events,
     to_fact,
@@ -42,7 +43,7 @@ class SqliteReader:
     @reporting_faults
     def events(self) -> list[Event]:
         """Return all events with their stock, in the order they were made, at one moment."""
-        rows = self._connection.execute(f"{EVENTS} ORDER BY e.event, t.position")
+        rows = self._connection.execute(f"{EVENTS} {SORTED}")
         return [event for _, event in to_events(rows)]
 
     @reporting_faults
@@ -82,7 +83,7 @@ class SqliteReader:
             self._connection,
             "SELECT entry, at_ms, fact FROM journal WHERE event = ? AND entry IN",
             sorted(set(numbers)),
-            event,
+            before=(event,),
         )
         return [Entry(event_id, number, at_ms, to_fact(fact)) for number, at_ms, fact in rows]
 

@@ -20,6 +20,7 @@ _EVENT_COLUMNS = (
     " e.switch, e.next_number, e.entries, t.id, t.capacity, t.amount, t.currency, t.sold, t.held"
 )
 EVENTS = f"SELECT {_EVENT_COLUMNS} FROM events e JOIN ticket_types t USING (event)"
+SORTED = "ORDER BY e.event, t.position"
 _ORDER_COLUMNS = (
     "o.id, e.id, o.entry, o.fingerprint, o.buyer, o.items, o.first_number, o.amount, o.currency,"
     " o.sold_at_ms, o.cancelled_entry"
@@ -79,36 +80,62 @@ def to_order(row: Row) -> Order:
 
 def insert(connection: apsw.Connection, table: str, rows: list[Row]) -> None:
     """Insert rows, replacing those with the same key only where a table is derived (`bought`)."""
-    start = 0
-    while start < len(rows):
-        size = min(ROWS_MAX, 1 << ((len(rows) - start).bit_length() - 1))
-        values = list(itertools.chain.from_iterable(rows[start : start + size]))
-        connection.execute(_insert_text(table, len(rows[0]), size), values)
-        start += size
+    for some in _in_sizes(rows):
+        connection.execute(_insert_text(table, len(rows[0]), len(some)), _flat(some))
 
 
 @functools.cache
 def _insert_text(table: str, width: int, size: int) -> str:
     verb = "INSERT OR REPLACE" if table == "bought" else "INSERT"
-    row = f"({', '.join('?' * width)})"
-    return f"{verb} INTO {table} VALUES {', '.join([row] * size)}"
+    return f"{verb} INTO {table} VALUES {_values_text(width, size)}"
+
+
+def update(connection: apsw.Connection, change: str, where: str, rows: list[Row]) -> None:
+    """Update by rows, whose values are `new.column1` and so on in `change` and `where`."""
+    for some in _in_sizes(rows):
+        connection.execute(_update_text(change, where, len(rows[0]), len(some)), _flat(some))
+
+
+@functools.cache
+def _update_text(change: str, where: str, width: int, size: int) -> str:
+    return f"UPDATE {change} FROM (VALUES {_values_text(width, size)}) AS new WHERE {where}"
+
+
+def _in_sizes(rows: list[Row]) -> Iterator[list[Row]]:
+    start = 0
+    while start < len(rows):
+        size = min(ROWS_MAX, 1 << ((len(rows) - start).bit_length() - 1))
+        yield rows[start : start + size]
+        start += size
+
+
+def _flat(rows: list[Row]) -> list[Any]:
+    return list(itertools.chain.from_iterable(rows))
+
+
+def _values_text(width: int, size: int) -> str:
+    return ", ".join([f"({', '.join('?' * width)})"] * size)
 
 
 def select_in(
-    connection: apsw.Connection, select: str, values: Iterable[Any], *before: Any
+    connection: apsw.Connection,
+    select: str,
+    values: Iterable[Any],
+    behind: str = "",
+    before: Row = (),
 ) -> Iterator[Row]:
     """Run `select`, which ends in IN, for many values; the last one is repeated to fill a size.
 
-    `before` are the values of what stands before IN.
+    `before` are the values of what stands before IN; `behind` is what stands behind it.
     """
     wanted = list(values)
     for start in range(0, len(wanted), ROWS_MAX):
         some = wanted[start : start + ROWS_MAX]
         size = 1 << (len(some) - 1).bit_length()
         some += some[-1:] * (size - len(some))
-        yield from connection.execute(_in_text(select, size), [*before, *some])
+        yield from connection.execute(_in_text(select, behind, size), [*before, *some])
 
 
 @functools.cache
-def _in_text(select: str, size: int) -> str:
-    return f"{select} ({', '.join('?' * size)})"
+def _in_text(select: str, behind: str, size: int) -> str:
+    return f"{select} ({', '.join('?' * size)}) {behind}"
