@@ -17,7 +17,7 @@ from service.cli.top import bar
 from service.client import Client, Distribution, Now
 from tests.cli.conftest import Type, typing
 from tests.cli.terminal import Terminal
-from tests.harness import Soldout, serving, wait_until
+from tests.harness import Soldout, ended, serving, wait_until
 
 TOP = [sys.executable, "-m", "service", "top", "--interval", "0.1"]
 
@@ -62,6 +62,14 @@ def test_on_a_terminal_it_stays_in_its_place_while_the_service_goes_and_comes_ba
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.process.wait(20) == 0
         assert terminal.written().count("\x1b[2J") == 1, "drawn over, not cleared each time"
+
+
+def test_it_may_be_started_before_the_service(tmp_path: Path) -> None:
+    with ended(Soldout(tmp_path / "data")) as service, Terminal(TOP, service.env) as terminal:
+        wait_until(lambda: "AWAY for" in terminal.written(), 20, terminal.written)
+        service.start()
+        wait_until(lambda: "no events yet" in terminal.shown(), 20, terminal.written)
+        assert not any("AWAY" in line for line in terminal.shown())
 
 
 def test_a_small_terminal_gets_what_fits_and_is_told_of_the_rest(service: Soldout) -> None:

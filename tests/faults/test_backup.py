@@ -1,71 +1,30 @@
-"""A backup is made while it sells, and is whole or not there; what is put back sells on."""
+"""A backup is made while it sells, and is whole or not there."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import shutil
-import signal
-import sqlite3
 import stat
 import subprocess
-import sys
-from contextlib import closing
+import time
 from pathlib import Path
-from typing import Any
 
-import apsw
-import msgspec
 import pytest
 
+from tests.faults.backups import (
+    COMMAND,
+    back_up,
+    kill_within,
+    refused,
+    restore,
+    soldout_does,
+    state_of,
+    told,
+)
 from tests.faults.crowd import crowding, until
 from tests.fill_ledger import KEYS, fill
 from tests.fuzz.damaged import History
-from tests.harness import SEED, START_SECONDS, STOP_SECONDS, Soldout, ended, serving
-from workers.ledgers.sqlite_file import open_file
-
-COMMAND = [sys.executable, "-m", "service"]
-KEY = "a-purchase-of-the-time-before"
-
-
-def soldout_does(*words: object, limit_kib: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Type a command; files may become so large only, as if the disk were full then."""
-    command = [*COMMAND, *map(str, words)]
-    if limit_kib is not None:
-        command = ["bash", "-c", f'ulimit -f {limit_kib} && exec "$@"', "bash", *command]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=START_SECONDS, check=False
-    )
-
-
-def back_up(data_dir: Path, copy: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return soldout_does("backup", "--data-dir", data_dir, copy, *more)
-
-
-def restore(data_dir: Path, copy: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return soldout_does("restore", "--data-dir", data_dir, copy, *more)
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the one line with which a command was refused."""
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
-    assert done.stderr.startswith("Error: ")
-    return done.stderr
-
-
-def told(done: subprocess.CompletedProcess[str]) -> Any:
-    assert done.returncode == 0, done.stderr
-    return msgspec.json.decode(done.stdout)
-
-
-def state_of(folder: Path) -> dict[str, str]:
-    """Return every file below a folder by the hash of what it holds."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "serve.lock"
-    }
+from tests.harness import SEED, Soldout, serving
 
 
 def test_a_backup_made_in_a_crowd_is_whole_and_private_and_sells_on(
@@ -89,114 +48,6 @@ def test_a_backup_made_in_a_crowd_is_whole_and_private_and_sells_on(
         assert before >= 100
         assert restored.buy(stadium).status_code == 201
         assert restored.audit(stadium)["orders"] == before + 1
-
-
-def test_a_restored_ledger_knows_its_keys_and_gives_the_same_orders(tmp_path: Path) -> None:
-    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
-    with serving(data_dir) as service:
-        service.put_event("gala", capacity=9)
-        order = service.buy("gala", 2, KEY).json()
-        assert back_up(data_dir, copy).returncode == 0
-        assert service.buy("gala", 3).status_code == 201
-    done = restore(data_dir, copy, "--replace")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"restored from {copy}: 1 event, 1 order, the newest sold at 20")
-    assert "sold or changed after the backup is not in it, and can be sold again" in done.stdout
-    with serving(data_dir) as service:
-        again = service.buy("gala", 2, KEY)
-        assert (again.json(), again.headers["Idempotent-Replayed"]) == (order, "true")
-        assert service.audit("gala")["sold"] == 2
-        new = service.buy("gala", 1).json()
-        assert [ticket["number"] for ticket in new["tickets"]] == [3]
-
-
-def test_a_restore_is_undone_by_restoring_what_was_moved_aside(tmp_path: Path) -> None:
-    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
-    with serving(data_dir) as service:
-        service.put_event("gala", capacity=9)
-        assert back_up(data_dir, copy).returncode == 0
-        assert service.buy("gala", 3).status_code == 201
-        service.kill()  # what it sold is in its log alone
-    aside = Path(told(restore(data_dir, copy, "--replace", "--json"))["replaced"])
-    assert told(restore(data_dir, aside / "ledger.db", "--replace", "--json"))["orders"] == 1
-    with serving(data_dir) as service:
-        assert service.audit("gala")["sold"] == 3
-
-
-def test_nothing_is_restored_under_a_running_service_or_over_a_ledger_unasked(
-    tmp_path: Path,
-) -> None:
-    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
-    with serving(data_dir) as service:
-        service.put_event("gala", capacity=9)
-        assert back_up(data_dir, copy).returncode == 0
-        assert "stop it first" in refused(restore(data_dir, copy, "--replace"))
-        assert service.buy("gala").status_code == 201
-    before = state_of(data_dir)
-    assert "--replace moves it aside" in refused(restore(data_dir, copy))
-    assert "is the ledger itself" in refused(restore(data_dir, data_dir / "ledger.db", "--replace"))
-    assert state_of(data_dir) == before
-
-
-@pytest.mark.parametrize(
-    "harm",
-    ["a flipped bit", "swapped pages", "cut off", "untrue", "no database", "another's", "none"],
-)
-def test_a_backup_that_is_no_good_is_refused_before_anything_is_touched(
-    tmp_path: Path, harm: str
-) -> None:
-    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
-    history = History(data_dir)
-    (data_dir / "admin-key").write_text("the-key-of-this-service\n")
-    assert back_up(data_dir, copy).returncode == 0
-    if harm == "a flipped bit":
-        flip(copy)
-    elif harm == "swapped pages":
-        content = copy.read_bytes()
-        copy.write_bytes(content[:-8192] + content[-4096:] + content[-8192:-4096])
-    elif harm == "untrue":
-        with closing(open_file(copy, apsw.SQLITE_OPEN_READWRITE)) as connection:
-            connection.execute("UPDATE orders SET first_number = 1 WHERE first_number = 5")
-    elif harm == "cut off":
-        copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
-    elif harm == "no database":
-        copy.write_text("precious")
-    else:
-        copy.unlink()
-        if harm == "another's":
-            sqlite3.connect(copy).execute("CREATE TABLE t (x)").connection.close()
-    before = state_of(data_dir)
-    line = refused(restore(data_dir, copy, "--replace"))
-    assert str(copy) in line
-    assert state_of(data_dir) == before
-    assert len(history.orders) > 100
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def test_an_older_ledger_copied_into_its_place_is_refused_until_it_is_restored(
-    tmp_path: Path,
-) -> None:
-    """Whoever puts a backup back is told that what was sold since would be sold again."""
-    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
-    with serving(data_dir) as service:
-        service.put_event("gala", capacity=9)
-        assert service.buy("gala", 2).status_code == 201
-        assert back_up(data_dir, copy).returncode == 0
-        assert service.buy("gala", 3).status_code == 201
-    shutil.copy(copy, data_dir / "ledger.db")
-    with ended(Soldout(data_dir)) as service:
-        process = service.launch().process
-        assert process is not None
-        assert process.wait(STOP_SECONDS) == 1
-        assert any("older than it was" in line for line in service.log().splitlines())
-    assert restore(data_dir, copy, "--replace").returncode == 0
-    with serving(data_dir) as service:
-        assert service.audit("gala")["sold"] == 2
 
 
 @pytest.mark.parametrize(
@@ -241,29 +92,24 @@ def test_a_backup_or_restore_that_is_killed_leaves_all_or_nothing(tmp_path: Path
     data_dir.mkdir()
     fill(data_dir / "ledger.db", 20_000, 1, KEYS["ordered"])
     chance = random.Random(SEED)
+    began = time.monotonic()
+    assert told(back_up(data_dir, tmp_path / "first.db", "--json"))["orders"] == 20_000
+    all_seconds = time.monotonic() - began
     for _ in range(8):
-        kill_within(chance.uniform(0.2, 1.2), "backup", "--data-dir", data_dir, "--force", copy)
+        seconds = chance.uniform(0.2, 1) * all_seconds
+        kill_within(seconds, "backup", "--data-dir", data_dir, "--force", copy)
         if copy.exists():
-            assert (
-                told(restore(tmp_path / "whole", copy, "--replace", "--json"))["orders"] == 20_000
-            )
+            whole = told(restore(tmp_path / "whole", copy, "--replace", "--json"))
+            assert whole["orders"] == 20_000
     assert told(back_up(data_dir, copy, "--force", "--json"))["orders"] == 20_000
     for _ in range(8):
-        kill_within(chance.uniform(0.2, 1.2), "restore", "--data-dir", other, "--replace", copy)
+        seconds = chance.uniform(0.2, 1) * all_seconds
+        kill_within(seconds, "restore", "--data-dir", other, "--replace", copy)
         if (other / "ledger.db").exists():
             held = told(back_up(other, tmp_path / "looked.db", "--force", "--json"))
             assert held["orders"] == 20_000
     assert told(restore(other, copy, "--replace", "--json"))["orders"] == 20_000
     assert not list(other.glob("*-restoring"))
-
-
-def kill_within(seconds: float, *words: object) -> None:
-    process = subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.DEVNULL)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 @pytest.mark.long  # not for its time: it needs strace, which a developer's machine may lack
