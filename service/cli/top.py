@@ -126,17 +126,21 @@ def lines(url: str, now: Now, compared: Between | None, why_not: str) -> Iterato
     if why_not:
         yield f"NOT SELLING: {why_not}"
     yield from (f"TROUBLE: {trouble}" for trouble in now.troubles if trouble not in why_not)
-    if now.ledger != "readable":
-        yield "the ledger cannot be read" if now.ledger == "unreadable" else "no ledger yet"
     yield ""
     yield from table(_figures(now, compared))
     yield ""
-    yield from table(_event_rows(now.events)) if now.events else ["no events yet"]
+    if now.ledger == "unreadable":
+        yield "the ledger cannot be read"
+    else:
+        yield from table(_event_rows(now.events)) if now.events else ["no events yet"]
     if len(now.events) > EVENTS_MAX:
         more = count_of(len(now.events) - EVENTS_MAX, "more event")
         yield f"… {more}: `soldout remaining` shows all"
     yield ""
-    yield from table(_worker_rows(now, compared)) if now.workers else ["NO WORKERS"]
+    if now.workers:
+        yield from table(_worker_rows(now, compared))
+    elif now.ledger != "unreadable":  # on Redis, workers are known from there
+        yield "NO WORKERS"
     for shard in now.shards:
         older = ", OLDER than it was: nothing is sold from it" if shard.older else ""
         waiting = count_of(shard.frames_waiting, "frame")

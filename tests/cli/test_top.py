@@ -18,6 +18,7 @@ from service.client import Client, Distribution, Now
 from tests.cli.conftest import Type, typing
 from tests.cli.terminal import Terminal
 from tests.harness import Soldout, ended, serving, wait_until
+from tests.servers.redis_server import RedisServer
 
 TOP = [sys.executable, "-m", "service", "top", "--interval", "0.1"]
 
@@ -138,6 +139,24 @@ def test_a_wrong_key_ends_it_with_its_cure(soldout: Soldout, words: str) -> None
     typed = wrong(*words.split(), "--url", soldout.url)
     assert typed.status == 1
     assert "set SOLDOUT_ADMIN_KEY" in typed.err
+
+
+def test_on_many_hosts_it_shows_the_shards_and_says_when_redis_is_gone(tmp_path: Path) -> None:
+    with (
+        RedisServer() as redis,
+        serving(tmp_path / "data", lock="redis", redis_url=redis.url) as service,
+        Terminal(TOP, service.env) as terminal,
+    ):
+        service.put_event("gala", capacity=4)
+        wait_until(lambda: row(terminal.shown(), "gala"), 20, terminal.written)
+        shard = "shard 1: 2 workers, 0 frames waiting"
+        wait_until(lambda: shard in terminal.shown(), 20, terminal.written)
+        redis.kill()
+        wait_until(lambda: "the ledger cannot be read" in terminal.shown(), 20, terminal.written)
+        wait_until(lambda: "\nNOT SELLING: " in "\n".join(terminal.shown()), 20, terminal.written)
+        assert "NO WORKERS" not in terminal.shown()
+        redis.start()
+        wait_until(lambda: row(terminal.shown(), "gala"), 20, terminal.written)
 
 
 # --- figures ---
