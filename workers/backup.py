@@ -1,72 +1,182 @@
-"""`python -m workers.backup DATA_DIR FILE`: a copy of the embedded ledger, whole, while it sells.
+"""Copies of the embedded ledger: made whole while it sells, looked through before they count.
 
-SQLite's own tools would copy the ledger without the checksums that its pages have to carry. The
-copy is looked through before it is called one. Exit status 0: done; 1: refused, with the reason.
+SQLite's own tools would copy a ledger without the checksums that its pages have to carry. Here a
+copy is written under another name, checked (each page, each index, and an audit of each event),
+synced, and only then gets its own name: half a copy never has it.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
+from typing import Final
 
 import apsw
+from msgspec import Struct
 
-from workers.errors import SoldoutError
-from workers.ledgers.sqlite_file import check_schema, open_file, refusing_to_start
+from workers.audit import PAGE, audit
+from workers.errors import BackupRefused
+from workers.ledgers.sqlite_file import check_schema, is_damage, open_file, refusing_to_start
 from workers.ledgers.sqlite_look import look_through
+from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_seen import Seen
 
+PAGES_A_STEP: Final = 1_000  # some milliseconds
 
-def back_up(ledger: Path, copy: Path) -> None:
-    """Copy a ledger, as it stands at one moment, to a file that is not there yet.
+# Shows somebody a stage by its name and, where that can be told, how much of it is done: 0 to 1.
+Watch = Callable[[str, Callable[[], float | None]], AbstractContextManager[object]]
 
-    Raises BootFailed, LedgerFault.
+
+def unwatched(_stage: str, _fraction: Callable[[], float | None]) -> AbstractContextManager[object]:
+    """Show nobody."""
+    return nullcontext()
+
+
+class Contents(Struct):
+    """What a copy holds. `batch` is the newest one committed, `ledger_id` whose they are."""
+
+    ledger_id: str
+    batch: int
+    events: int
+    orders: int
+    newest_sale_ms: int | None
+
+
+def back_up(ledger: Path, copy: Path, *, force: bool = False, watch: Watch = unwatched) -> Contents:
+    """Copy a ledger, as it stands at one moment, to `copy`; with `force` also over what is there.
+
+    Raises BackupRefused, BootFailed, LedgerFault, OSError; then nothing has changed.
+    """
+    _check_target(copy, force)
+    if not ledger.exists():
+        raise BackupRefused(f"there is no ledger {ledger}; is this the service's data directory?")
+    descriptor, name = tempfile.mkstemp(".part", f"{copy.name}.", copy.parent)  # with mode 0600:
+    os.close(descriptor)  # its tickets and the secret of its orders are nobody else's business
+    draft = Path(name)
+    try:
+        contents = write_copy(ledger, draft, watch)
+        _check_target(copy, force)
+        put_in_place(draft, copy)
+    finally:
+        remove_draft(draft)
+    return contents
+
+
+def _check_target(copy: Path, force: bool) -> None:
+    if not copy.parent.is_dir():
+        raise BackupRefused(f"there is no folder {copy.parent}")
+    if copy.is_dir():
+        raise BackupRefused(f"{copy} is a directory; name a file in it")
+    if copy.exists() and not force:
+        raise BackupRefused(f"{copy} is there already; take another name, or --force")
+
+
+def write_copy(ledger: Path, draft: Path, watch: Watch = unwatched) -> Contents:
+    """Copy a ledger into a file that is empty or not there, sync and check it.
+
+    `ledger` stays as it is, its log included. Raises BackupRefused, BootFailed, LedgerFault.
     """
     seen = Seen(ledger)
     seen.look()  # before the copy is made: it must not lack what is noted by now
-    connection = open_file(ledger, apsw.SQLITE_OPEN_READWRITE)
-    try:
-        with refusing_to_start(ledger):
-            check_schema(connection, ledger)
-            connection.execute("VACUUM INTO ?", (str(copy),))
-    finally:
-        connection.close()
-    connection = open_file(copy, apsw.SQLITE_OPEN_READWRITE)
-    try:
-        with refusing_to_start(copy):
-            check_schema(connection, copy)
-            seen.check(*connection.execute("SELECT id, fence FROM ledger").get)
+    _copy(ledger, draft, watch)
+    contents = _check(draft, ledger, seen, watch)
+    sync(draft)
+    return contents
+
+
+def _copy(ledger: Path, draft: Path, watch: Watch) -> None:
+    with (
+        closing(open_file(ledger, apsw.SQLITE_OPEN_READWRITE)) as connection,
+        refusing_to_start(ledger),
+    ):
+        # A log that somebody may want to look at is not emptied by whoever leaves last.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        check_schema(connection, ledger)
+        _copy_pages(connection, ledger, draft, watch)
+
+
+def _copy_pages(source: apsw.Connection, ledger: Path, draft: Path, watch: Watch) -> None:
+    """Copy page by page, as they are: `VACUUM INTO` leaves out the checksums of most pages.
+
+    It writes the first page last, and until then the checksums' VFS knows of none in that file.
+    """
+    with closing(open_file(draft, apsw.SQLITE_OPEN_READWRITE)) as target:
+        target.execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF")  # synced as a whole
+        source.execute("BEGIN; SELECT id FROM ledger")  # one moment, for all pages
+        try:
+            with (
+                target.backup("main", source, "main") as copying,
+                watch("copying", lambda: 1 - copying.remaining / (copying.page_count or 1)),
+            ):
+                while not copying.done:
+                    copying.step(PAGES_A_STEP)
+            target.execute(
+                "PRAGMA journal_mode = DELETE"
+            )  # one file, that a read-only disk may hold
+        except apsw.FullError:
+            raise BackupRefused(f"no room for a copy in {draft.parent}") from None
+        except apsw.IOError as error:
+            if is_damage(error):
+                raise
+            raise BackupRefused(f"{ledger} cannot be copied to {draft.parent}: {error}") from None
+
+
+def _check(draft: Path, ledger: Path, seen: Seen, watch: Watch) -> Contents:
+    """Look through a copy; what is wrong with its pages was wrong with the ledger's."""
+    with (
+        closing(open_file(draft, apsw.SQLITE_OPEN_READWRITE)) as connection,
+        refusing_to_start(ledger),
+    ):
+        check_schema(connection, draft)
+        ledger_id, batch = connection.execute("SELECT id, fence FROM ledger").get
+        seen.check(ledger_id, batch)
+        with watch("checking", lambda: None):
             look_through(connection, math.inf)
+        events = connection.execute("SELECT count(*) FROM events").get
+        orders, newest_ms = connection.execute("SELECT count(*), max(sold_at_ms) FROM orders").get
+    _audit(draft, ledger, watch)
+    return Contents(ledger_id, batch, events, orders, newest_ms)
+
+
+def _audit(draft: Path, ledger: Path, watch: Watch) -> None:
+    with closing(SqliteReader(draft)) as reader:
+        events = reader.events()
+        rows = sum(2 * event.entries + event.next_number for event in events) or 1
+        pages = 0
+
+        def count() -> None:
+            nonlocal pages
+            pages += 1
+
+        with watch("auditing", lambda: pages * PAGE / rows):
+            for event in events:
+                found = audit(reader, event.id, count)
+                if found is None or not found.consistent:
+                    why = found.findings[0] if found else "it is gone"
+                    raise BackupRefused(f"the audit of {event.id} in {ledger} fails: {why}")
+
+
+def remove_draft(draft: Path) -> None:
+    """Remove a copy that did not get its name, and what SQLite keeps beside a file in use."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{draft}{suffix}").unlink(missing_ok=True)
+
+
+def put_in_place(draft: Path, place: Path) -> None:
+    """Give a synced file its own name, for good: at no moment is there half a file under it."""
+    draft.replace(place)
+    sync(place.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk. Not for what SQLite has open."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(PermissionError):  # folders of some network file systems
+            os.fsync(descriptor)
     finally:
-        connection.close()
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command line."""
-    if len(arguments) != 2:
-        print("usage: python -m workers.backup DATA_DIR FILE", file=sys.stderr)  # noqa: T201
-        return 2
-    data_dir, copy = map(Path, arguments)
-    try:
-        copy.touch(mode=0o600, exist_ok=False)  # its tickets are nobody else's business
-    except OSError as error:
-        return _refuse(error)
-    try:
-        back_up(data_dir / "ledger.db", copy)
-    except (SoldoutError, OSError) as error:
-        copy.unlink(missing_ok=True)
-        return _refuse(error)
-    return 0
-
-
-def _refuse(error: Exception) -> int:
-    print(f"soldout: {error}", file=sys.stderr)  # noqa: T201 - for the operator
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        os.close(descriptor)

@@ -4,6 +4,7 @@ SoldoutError
 ├── BadSetting         a setting has a wrong value; the service does not start
 ├── BootFailed         a process cannot do its work at all; respawning it would not help
 │   └── LedgerDamaged  what the ledger holds cannot be read; a backup has to be restored
+├── BackupRefused      a backup or a restore is not made; all is as it was
 ├── Overloaded         too much is under way already; try again in a moment
 ├── Unavailable        nobody can be reached who could settle it; the same key is safe to send again
 │   ├── NoLedger       nobody has put an event yet
@@ -29,6 +30,10 @@ class BootFailed(SoldoutError):
 
 class LedgerDamaged(BootFailed):
     """What the ledger holds cannot be read; a backup has to be restored."""
+
+
+class BackupRefused(SoldoutError):
+    """A backup or a restore is not made; all is as it was."""
 
 
 class Overloaded(SoldoutError):

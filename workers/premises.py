@@ -1,27 +1,22 @@
-"""What a service needs of its host before it starts: a directory, a port, and open files enough."""
+"""What a service needs of its host before it starts: a port, and open files enough."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
-import os
 import resource
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
+from workers.data_dir import TAKEOVER_SECONDS
 from workers.errors import BadSetting, BootFailed
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
 SPARE_DESCRIPTORS: Final = 256  # a web process's own: ledger, lanes, libraries
-TAKEOVER_SECONDS: Final = 1.0  # how long a killed predecessor's processes may take to vanish
 
 
 def check_address(settings: Settings) -> None:
@@ -59,34 +54,6 @@ def check_traces(settings: Settings) -> None:
             )
 
 
-@contextmanager
-def sole_use_of(settings: Settings) -> Iterator[None]:
-    """Hold the data directory, made private to this user, for ourselves. Raises BootFailed.
-
-    Workers inherit the descriptor: while one of a killed predecessor lives, nobody else may start.
-    """
-    path = settings.data_path
-    try:
-        _make_private(path)
-        descriptor = os.open(path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise BootFailed(f"the data directory {path} cannot be used: {error}") from None
-    try:
-        _lock_file(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _make_private(path: Path) -> None:
-    """Make the directory, or close one that is ours to others. Raises BootFailed, OSError."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    there = {entry.name for entry in path.iterdir()}
-    if there - {"lost+found"} and not there & {"serve.lock", "ledger.db", "admin-key"}:
-        raise BootFailed(f"{path} holds what is not soldout's: name a directory of its own")
-    path.chmod(0o700)
-
-
 def raise_descriptor_limit(settings: Settings) -> None:
     """Let a web process have as many connections as it may be asked for."""
     wanted = settings.connections_max + settings.streams_max + SPARE_DESCRIPTORS
@@ -98,16 +65,3 @@ def raise_descriptor_limit(settings: Settings) -> None:
             log.warning(
                 "only %d open files are allowed (ulimit -n); %d may be needed", allowed, wanted
             )
-
-
-def _lock_file(descriptor: int, path: object) -> None:
-    limit = time.monotonic() + TAKEOVER_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > limit:
-                raise BootFailed(f"another soldout already serves from {path}") from None
-            time.sleep(0.02)
-        else:
-            return

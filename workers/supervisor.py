@@ -16,11 +16,12 @@ import time
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final
 
+from workers.data_dir import sole_use_of
 from workers.errors import BadSetting, BootFailed, Unavailable
 from workers.hearts import wall_ms
 from workers.metrics import SERVERS, SINCE, WORKERS, Metrics, Slot
 from workers.pool import Pool, Site
-from workers.premises import check_address, check_traces, raise_descriptor_limit, sole_use_of
+from workers.premises import check_address, check_traces, raise_descriptor_limit
 from workers.processes import end_with_parent, set_title
 from workers.settings import Settings, make_admin_key
 
@@ -238,7 +239,7 @@ def serve(
     if web:
         check_traces(settings)
         raise_descriptor_limit(settings)
-    with sole_use_of(settings):
+    with sole_use_of(settings.data_path):
         if web:
             check_address(settings)
             make_admin_key(settings)

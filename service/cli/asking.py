@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -28,7 +29,7 @@ class Asking(NamedTuple):
     def show(self, told: object, lines: Iterable[str]) -> None:
         """Print a result as JSON for machines, or its `lines` for people."""
         if self.as_json:
-            _print_json(told)
+            print_json(told)
         else:
             click.echo("\n".join(lines))
 
@@ -39,9 +40,7 @@ def asks(
     """Give a command the options of asking a service, and an `Asking` as its first argument."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option(
-            "--url", envvar="SOLDOUT_URL", help="The service. [SOLDOUT_URL, SOLDOUT_BIND]"
-        )
+        @click.option("--url", help="The service. [SOLDOUT_URL, SOLDOUT_BIND]")
         @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
         @click.option(
             "--patience",
@@ -54,7 +53,10 @@ def asks(
         @functools.wraps(command)
         def run(url: str | None, as_json: bool, patience: float, **arguments: object) -> None:
             admin_key = find_admin_key(os.environ) if admin else None
-            with ask_at(url or derive_url(os.environ), admin_key, patience, as_json) as asking:
+            # Before the command, `--url` is the group's.
+            found = url or click.get_current_context().find_root().params.get("url")
+            found = found or os.environ.get("SOLDOUT_URL") or derive_url(os.environ)
+            with ask_at(found, admin_key, patience, as_json) as asking:
                 command(asking, **arguments)
 
         return run
@@ -81,11 +83,26 @@ def ask_at(
             yield Asking(client, as_json)
         except ClientError as error:
             if as_json:
-                _print_json(as_members(error))
+                print_json(as_members(error))
             raise click.ClickException(sentence(error)) from None
 
 
-def _print_json(told: object) -> None:
+def print_json(told: object) -> None:
+    """Print JSON for machines, with times as the service writes them."""
     import msgspec  # noqa: PLC0415 - serve must not wait for it
 
-    click.echo(msgspec.json.encode(told))
+    plain = msgspec.to_builtins(told, builtin_types=(datetime,))
+    click.echo(msgspec.json.encode(_with_times(plain)))
+
+
+def _with_times(plain: object) -> object:
+    """Write each time in RFC 3339, in UTC, with milliseconds."""
+    match plain:
+        case datetime():
+            at = plain.astimezone(UTC).isoformat(timespec="milliseconds")
+            return at.replace("+00:00", "Z")
+        case dict():
+            return {name: _with_times(member) for name, member in plain.items()}
+        case list() | tuple():
+            return [_with_times(member) for member in plain]
+    return plain

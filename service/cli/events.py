@@ -1,73 +1,72 @@
-"""`soldout event …`, `remaining`, `watch` and `audit`."""
+"""`soldout event …`: put on sale, look at, pause, resume, close."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from service.cli.asking import Asking, asks
-from service.cli.options import read_each, read_moment
-from service.cli.words import audit_lines, event_line, stock_line, stock_lines
+from service.cli.event_changes import DEFAULT_CURRENCY, merge
+from service.cli.options import read_each, read_limit, read_moment
+from service.cli.words import event_line, event_lines
 
-if TYPE_CHECKING:
-    from service.client import EventStock, TicketType
-
-DEFAULT_CURRENCY = "EUR"
-WATCHING_PATIENCE_SECONDS = 60.0  # who watches sits through a restart
+NO_EVENTS = "no events yet; `soldout event put gala --capacity 100` puts one on sale"
 
 
 @click.group("event")
 def event_group() -> None:
-    """Put events on sale; pause, resume and close them."""
+    """Put events on sale, look at them, pause, resume and close them."""
 
 
 @event_group.command("put")
 @click.argument("event")
-@click.option("--capacity", type=click.IntRange(min=0), help="Tickets of one type, `general`.")
+@click.option("--capacity", type=click.IntRange(min=0), help="Tickets of the only ticket type.")
 @click.option(
     "--ticket-type",
     "ticket_types",
     metavar="ID:CAPACITY[:AMOUNT[:CURRENCY]]",
     multiple=True,
     callback=read_each(
-        r"(?P<id>[^:]+):(?P<capacity>[0-9]+)(:(?P<amount>[0-9]+)(:(?P<currency>[A-Z]{3}))?)?",
-        "vip:10, vip:10:9900 or vip:10:9900:EUR",
+        r"(?P<id>[^:]+):(?:none|(?P<capacity>[0-9]+)(:(?P<amount>[0-9]+)(:(?P<currency>[A-Z]{3}))?)?)",
+        "vip:10, vip:10:9900, vip:10:9900:EUR or vip:none",
     ),
-    help=f"Price in minor units, such as cents, and {DEFAULT_CURRENCY} by default; repeatable.",
+    help=f"A ticket type to add or change; repeatable. The price is in minor units, such as cents,"
+    f" in {DEFAULT_CURRENCY} unless the event has another currency.",
 )
 @click.option("--name", help="What people read. [EVENT]")
 @click.option("--opens-at", metavar="TIME", callback=read_moment, help="2026-11-23T09:00:00Z")
 @click.option("--closes-at", metavar="TIME", callback=read_moment, help="2026-11-24T09:00:00Z")
-@click.option("--max-per-order", type=click.IntRange(min=1), help="Tickets in one order.")
-@click.option("--max-per-buyer", type=click.IntRange(min=1), help="Tickets of one buyer in all.")
+@click.option(
+    "--max-per-order", metavar="NUMBER", callback=read_limit, help="Tickets in one order."
+)
+@click.option("--max-per-buyer", metavar="NUMBER", callback=read_limit, help="Of one buyer in all.")
 @asks(admin=True)
-def event_put(asking: Asking, event: str, **members: Any) -> None:
-    """Create EVENT, or make it what the command says: what is left out is unset again.
+def event_put(asking: Asking, event: str, **typed: Any) -> None:
+    """Put EVENT on sale, or change what is named of it.
+
+    What is not named stays as it is. `none` takes away a limit, a time or, as in vip:none, a ticket
+    type that nobody bought.
 
     \b
     Examples:
       soldout event put gala --capacity 100
       soldout event put gala --ticket-type standing:90:2500 --ticket-type vip:10:9900:EUR
-      soldout event put gala --capacity 100 --opens-at 2026-11-23T09:00:00Z --max-per-buyer 4
+      soldout event put gala --opens-at 2026-11-23T09:00:00Z --max-per-buyer 4
+      soldout event put gala --max-per-buyer none
     """
-    if (members["capacity"] is None) == (not members["ticket_types"]):
+    if typed["capacity"] is not None and typed["ticket_types"]:
         raise click.UsageError("give either --capacity or --ticket-type")
-    members["ticket_types"] = [_ticket_type(read) for read in members["ticket_types"]]
-    given = {name: value for name, value in members.items() if value not in (None, [])}
-    found = asking.client.put_event(event, **given)
-    asking.show(found, [event_line(found)])
+    if not any(value not in (None, []) for value in typed.values()):
+        raise click.UsageError("say what to put or change, such as --capacity 100")
+    from service.client import UnknownEvent  # noqa: PLC0415 - serve must not wait for it
 
-
-def _ticket_type(read: dict[str, str]) -> TicketType:
-    from service.client import Money, TicketType  # noqa: PLC0415 - serve must not wait for it
-
-    price = None
-    if read["amount"]:
-        price = Money(int(read["amount"]), read["currency"] or DEFAULT_CURRENCY)
-    return TicketType(read["id"], int(read["capacity"]), price)
+    try:
+        found = asking.client.event(event)
+    except UnknownEvent:
+        found = None
+    put = asking.client.put_event(event, **merge(event, found, typed))
+    asking.show(put, [event_line(put)])
 
 
 @event_group.command("list")
@@ -80,7 +79,21 @@ def event_list(asking: Asking) -> None:
       soldout event list
     """
     events = asking.client.events()
-    asking.show({"events": events}, map(event_line, events) if events else ["no events yet"])
+    asking.show({"events": events}, map(event_line, events) if events else [NO_EVENTS])
+
+
+@event_group.command("show")
+@click.argument("event")
+@asks()
+def event_show(asking: Asking, event: str) -> None:
+    """Print what EVENT sells, when and for how much.
+
+    \b
+    Example:
+      soldout event show gala
+    """
+    found = asking.client.event(event)
+    asking.show(found, event_lines(found))
 
 
 @event_group.command("pause")
@@ -123,64 +136,3 @@ def event_close(asking: Asking, event: str) -> None:
     """
     found = asking.client.close_event(event)
     asking.show(found, [event_line(found)])
-
-
-@click.command()
-@click.argument("event", required=False)
-@asks()
-def remaining(asking: Asking, event: str | None) -> None:
-    """Print how many tickets of EVENT, or of every event, are left.
-
-    \b
-    Examples:
-      soldout remaining
-      soldout remaining gala --json
-    """
-    if event is None:
-        all_stock = asking.client.remaining()
-        asking.show(all_stock, stock_lines(all_stock.events))
-    else:
-        stock = asking.client.remaining(event)
-        asking.show(stock, stock_lines([stock]))
-
-
-@click.command()
-@click.argument("event", required=False)
-@asks(WATCHING_PATIENCE_SECONDS)
-def watch(asking: Asking, event: str | None) -> None:
-    """Show how many tickets of EVENT, or of every event, are left, as they are sold.
-
-    On a terminal the table stays in its place; elsewhere, and with --json, each change is a line.
-    Ctrl-C ends it.
-
-    \b
-    Examples:
-      soldout watch
-      soldout watch gala --json
-    """
-    on_terminal = sys.stdout.isatty() and not asking.as_json
-    known: dict[str, EventStock] = {}
-    with suppress(KeyboardInterrupt):
-        for stock in asking.client.stream_remaining(event):
-            known[stock.event] = stock
-            if on_terminal:
-                click.clear()
-                click.echo("\n".join(stock_lines(list(known.values()))))
-            else:
-                asking.show(stock, [stock_line(stock)])
-
-
-@click.command()
-@click.argument("event")
-@asks(admin=True)
-def audit(asking: Asking, event: str) -> None:
-    """Replay EVENT's journal and compare it with what else is known; exit status 1 if they differ.
-
-    \b
-    Example:
-      soldout audit gala
-    """
-    found = asking.client.audit(event)
-    asking.show(found, audit_lines(event, found))
-    if not found.consistent:
-        raise click.exceptions.Exit(1)

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import click
 
+NONE = "none"  # typed to take a limit, a time or a ticket type away
+
 
 def read_each(pattern: str, example: str) -> Callable[..., list[dict[str, str | None]]]:
     """Return a callback that reads each value of a repeated option by a pattern's named groups."""
@@ -24,10 +26,10 @@ def read_each(pattern: str, example: str) -> Callable[..., list[dict[str, str | 
     return read
 
 
-def read_moment(_context: object, _option: object, value: str | None) -> datetime | None:
-    """Read an option as a moment, which has a zone."""
-    if value is None:
-        return None
+def read_moment(_context: object, _option: object, value: str | None) -> datetime | str | None:
+    """Read an option as a moment, which has a zone, or as `none`."""
+    if value is None or value == NONE:
+        return value
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -35,3 +37,12 @@ def read_moment(_context: object, _option: object, value: str | None) -> datetim
     if moment is None or moment.tzinfo is None:
         raise click.BadParameter(f"{value!r} is not like 2026-11-23T09:00:00Z, zone included")
     return moment
+
+
+def read_limit(_context: object, _option: object, value: str | None) -> int | str | None:
+    """Read an option as a whole number from 1, or as `none`."""
+    if value is None or value == NONE:
+        return value
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        raise click.BadParameter(f"{value!r} is neither a number from 1 nor none")
+    return int(value)

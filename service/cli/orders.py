@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from service.cli.asking import Asking, asks
 from service.cli.options import read_each
+from service.cli.progress import progress
 from service.cli.words import order_lines, orders_lines
 from service.uuid7 import mint_key
+
+if TYPE_CHECKING:
+    from service.client import Client
 
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
 
@@ -102,24 +108,43 @@ def order_show(asking: Asking, order_id: str) -> None:
 
 @order_group.command("list")
 @click.argument("event")
+@click.option("--buyer", help="Only those of this buyer.")
+@click.option("--ids", "as_ids", is_flag=True, help="Print their ids alone, one a line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line a ticket.")
 @asks(admin=True)
-def order_list(asking: Asking, event: str, as_csv: bool) -> None:
+def order_list(asking: Asking, event: str, buyer: str | None, as_ids: bool, as_csv: bool) -> None:
     """Print EVENT's orders in the order of sale.
 
     \b
     Examples:
       soldout order list gala
-      soldout order list gala --csv
+      soldout order list gala --csv > gala.csv
+      soldout order list gala --buyer ann@example.com --ids | xargs -r soldout order cancel
     """
-    if as_csv and asking.as_json:
-        raise click.UsageError("--csv goes without --json")
+    if as_csv + as_ids + asking.as_json > 1:
+        raise click.UsageError("take one of --csv, --ids and --json")
+    if as_csv and buyer is not None:
+        raise click.UsageError("--csv has the orders of all buyers: leave out --buyer")
     if as_csv:
-        for piece in asking.client.orders_csv(event):
-            click.echo(piece, nl=False)
+        _export(asking.client, event)
         return
-    orders = list(asking.client.orders(event))
-    asking.show({"orders": orders}, orders_lines(orders) if orders else ["no orders yet"])
+    orders = [o for o in asking.client.orders(event) if buyer is None or o.buyer == buyer]
+    if as_ids:
+        click.echo("".join(f"{order.id}\n" for order in orders), nl=False)
+        return
+    of_whom = event if buyer is None else f"{event} for {buyer}"
+    asking.show(
+        {"orders": orders}, orders_lines(orders) if orders else [f"no orders of {of_whom} yet"]
+    )
+
+
+def _export(client: Client, event: str) -> None:
+    lines, expected = 0, client.remaining(event).sold or 1
+    told = nullcontext() if sys.stdout.isatty() else progress(event, lambda: lines / expected)
+    with told:
+        for piece in client.orders_csv(event):
+            click.echo(piece, nl=False)
+            lines += piece.count(b"\n")
 
 
 @order_group.command("find")
@@ -140,14 +165,17 @@ def order_find(asking: Asking, key: str) -> None:
 
 
 @order_group.command("cancel")
-@click.argument("order_id", metavar="ID")
+@click.argument("order_ids", metavar="ID...", nargs=-1, required=True)
 @asks(admin=True)
-def order_cancel(asking: Asking, order_id: str) -> None:
-    """Take the order with this ID back; its tickets can be sold again.
+def order_cancel(asking: Asking, order_ids: tuple[str, ...]) -> None:
+    """Take orders back, by their IDs; their tickets can be sold again.
+
+    One after the other, until one is refused. To cancel an order again changes nothing.
 
     \b
     Example:
       soldout order cancel 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
     """
-    order = asking.client.cancel_order(order_id)
-    asking.show(order, order_lines(order))
+    for order_id in order_ids:
+        order = asking.client.cancel_order(order_id)
+        asking.show(order, order_lines(order))

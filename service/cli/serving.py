@@ -90,10 +90,11 @@ def serve(demo: bool, **flags: str | None) -> NoReturn:
 @_SHARDS
 @_WEB_PROCESSES
 def web(**flags: str | None) -> NoReturn:
-    """Run the web alone; workers anywhere settle what it takes, through Redis.
+    """Run the web alone, for workers on any host.
 
-    It is ready, and says so, when a worker answers. SIGTERM and Ctrl-C drain: what is under way is
-    answered first. Flags are short for environment variables, as with `serve`. Webs of one service
+    They settle what it takes, through Redis. It is ready, and says so, when a worker answers.
+    SIGTERM and Ctrl-C drain: what is under way is answered first. Flags are short for environment
+    variables, as with `serve`. Webs of one service
     share an admin key by SOLDOUT_ADMIN_KEY or SOLDOUT_ADMIN_KEY_FILE.
 
     \b
@@ -111,10 +112,11 @@ def web(**flags: str | None) -> NoReturn:
 @_SHARDS
 @_WORKERS
 def workers(**flags: str | None) -> NoReturn:
-    """Run a pool of workers alone; they settle what webs anywhere take, through Redis.
+    """Run a pool of workers alone, for webs on any host.
 
-    As many pools as you like share the work. SIGTERM and Ctrl-C drain: what a worker has begun it
-    ends, the rest is left to others. Flags are short for environment variables, as with `serve`.
+    They settle what webs take, through Redis. As many pools as you like share the work. SIGTERM and
+    Ctrl-C drain: what a worker has begun it ends, the rest is left to others. Flags are short for
+    environment variables, as with `serve`.
 
     \b
     Examples:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from service import client as http
+    from workers.backup import Contents
 
 # ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
 WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
 NO_CURRENCY = "XXX"
+# What to do about a refusal, by its problem's name.
+ADVICE = {
+    "unknown-event": "`soldout event list` names them all",
+    "unknown-ticket-type": "`soldout event list` names them all",
+    "not-on-sale": "`soldout event resume` sells it again",
+    "key-reused": "use a new --key for a new purchase",
+    "capacity-committed": "put that at least, or give tickets back with `soldout order cancel`",
+    "not-settled": "`soldout order list EVENT` tells which there are",
+    "unauthorized": "set SOLDOUT_ADMIN_KEY to this service's key",
+    "forbidden": "set SOLDOUT_ADMIN_KEY to this service's key",
+}
 
 
 def order_lines(order: http.Order) -> Iterator[str]:
     """Tell of an order: what was bought, then each ticket."""
-    count = len(order.tickets)
-    told = [f"order {order.id}", f"{count} ticket{'' if count == 1 else 's'} of {order.event}"]
+    told = [f"order {order.id}", f"{count_of(len(order.tickets), 'ticket')} of {order.event}"]
     if order.total and order.total.currency != NO_CURRENCY:
         told.append(_price(order.total))
     yield f"{order.status}: {', '.join(told)}"
-    yield from _table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
+    yield from table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
 
 
 def orders_lines(orders: Sequence[http.Order]) -> Iterator[str]:
@@ -31,7 +42,7 @@ def orders_lines(orders: Sequence[http.Order]) -> Iterator[str]:
     for o in orders:
         total = _price(o.total) if o.total and o.total.currency != NO_CURRENCY else "free"
         rows.append((o.id, o.status, _time(o.sold_at), str(len(o.tickets)), total, o.buyer or ""))
-    return _table(rows)
+    return table(rows)
 
 
 def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
@@ -42,7 +53,7 @@ def stock_lines(events: Sequence[http.EventStock]) -> Iterator[str]:
         for t in e.ticket_types if len(e.ticket_types) > 1 else ():
             counts = map(str, (t.remaining, t.held, t.sold, t.capacity))
             rows.append((f"  {t.ticket_type}", "", *counts))
-    return _table(rows)
+    return table(rows)
 
 
 def stock_line(e: http.EventStock) -> str:
@@ -67,12 +78,68 @@ def event_line(event: http.Event) -> str:
     return f"{event.id} ({event.name}): {event.status}; {'; '.join(told)}"
 
 
+def event_lines(event: http.Event) -> Iterator[str]:
+    """Tell all of an event: when it sells, its limits, and a row for each ticket type."""
+    yield f"{event.id} ({event.name}): {event.status}"
+    limits = {
+        "opens": event.opens_at and _time(event.opens_at),
+        "closes": event.closes_at and _time(event.closes_at),
+        "per order": event.max_per_order,
+        "per buyer": event.max_per_buyer,
+    }
+    yield from table(
+        (f"  {name}", "no limit" if value is None else str(value)) for name, value in limits.items()
+    )
+    rows = [("  TICKET TYPE", "CAPACITY", "PRICE")]
+    for t in event.ticket_types:
+        price = _price(t.price) if t.price and t.price.currency != NO_CURRENCY else "free"
+        rows.append((f"  {t.id}", str(t.capacity), price))
+    yield from table(rows)
+
+
 def audit_lines(event: str, audit: http.Audit) -> Iterator[str]:
     """Tell of an audit: its verdict, then each finding."""
     counts = f"{audit.sold} sold, {audit.held} held, {audit.remaining} remaining"
-    verdict = "consistent" if audit.consistent else "NOT CONSISTENT"
+    verdict = "consistent" if audit.consistent else "NOT CONSISTENT, do not sell on: pause it"
     yield f"{event}: {verdict}; {audit.entries} entries, {audit.orders} orders, {counts}"
     yield from (f"  {finding}" for finding in audit.findings)
+
+
+def contents_words(contents: Contents) -> str:
+    """Tell of a backup: how much it holds, and up to when."""
+    told = [count_of(contents.events, "event"), count_of(contents.orders, "order")]
+    if contents.newest_sale_ms is not None:
+        told.append(f"the newest sold at {_time(_moment(contents.newest_sale_ms))}")
+    return ", ".join(told)
+
+
+def contents_members(contents: Contents) -> dict[str, object]:
+    """Tell a machine of a backup."""
+    newest_ms = contents.newest_sale_ms
+    return {
+        "events": contents.events,
+        "orders": contents.orders,
+        "newest_sale_at": None if newest_ms is None else _moment(newest_ms),
+    }
+
+
+def count_of(number: int, name: str) -> str:
+    """Tell how many there are of something."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def stretch(seconds: float) -> str:
+    """Tell a stretch of time, roughly."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"
+
+
+def _moment(ms: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 
 
 def _time(moment: datetime) -> str:
@@ -87,7 +154,8 @@ def _price(money: http.Money) -> str:
     return f"{money.amount / 10**digits:.{digits}f} {money.currency}"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Put cells below each other."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -111,24 +179,27 @@ def sentence(error: http.ClientError) -> str:
     happened = str(error)
     if isinstance(error, http.Refused) and "title" in error.problem:
         happened = f"{error.problem['title']}: {happened}"
-    match error:
-        case http.Unsettled():
-            advice = error.__notes__[0]  # from `buy`, which knows what was wished
-        case http.Unavailable(reached=False):
-            advice = "is it running? `soldout serve` starts one, --url names another"
-        case http.Unavailable():
-            advice = "try again in a moment"
-        case http.SoldOut(held=held) if held:
-            advice = f"{held} are held and may come back"
-        case http.NotOnSale(event_status="scheduled", opens_at=opens_at) if opens_at:
-            advice = f"it opens at {_time(opens_at)}"
-        case http.UnknownEvent() | http.UnknownTicketType():
-            advice = "`soldout event list` names them all"
-        case http.KeyReused():
-            advice = "use a new --key for a new purchase"
-        case http.Unauthorized() | http.Forbidden():
-            advice = "set SOLDOUT_ADMIN_KEY to this service's key"
-        case _:
-            advice = ""
+    advice = _advice(error)
     happened = " ".join(happened.split()).rstrip(".")
     return f"{happened}; {advice}" if advice else happened
+
+
+def _advice(error: http.ClientError) -> str:
+    from service import client as http  # noqa: PLC0415 - as above
+
+    match error:
+        case http.Unsettled():
+            return error.__notes__[0]  # from `buy`, which knows what was wished
+        case http.Unavailable(reached=False):
+            return "is it running? `soldout serve` starts one, --url names another"
+        case http.Unavailable():
+            return "try again in a moment"
+        case http.SoldOut(held=held) if held:
+            return f"{held} are held and may come back"
+        case http.NotOnSale(event_status="scheduled", opens_at=opens_at) if opens_at:
+            return f"it opens at {_time(opens_at)}"
+        case http.NotSettled(retry_after_seconds=seconds) if seconds:
+            return "it may still be pending: look again in a moment"
+        case http.Refused(slug=slug):
+            return ADVICE.get(slug, "")
+    return ""

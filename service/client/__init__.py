@@ -27,8 +27,8 @@ ClientError
 Whatever `buy` raises carries the purchase's `key`: who tries again with it can never buy twice.
 
 The way of a wish: `client.py` takes it, `calls.py` writes it as a request, `transport.py` sends
-that as often as `patience.py` allows, `answers.py` judges what comes back: one of `results.py`, or
-of `errors.py`. `stream.py` reads what never ends.
+that as often as `patience.py` allows, `answers.py` judges what comes back: one of `results.py`
+and `now.py`, or of `errors.py`. `stream.py` reads what never ends.
 """
 
 from service.client.calls import EventMembers
@@ -53,6 +53,7 @@ from service.client.errors import (
     UnknownTicketType,
     Unsettled,
 )
+from service.client.now import Distribution, EventNow, Now, Shard, ThisHost
 from service.client.patience import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, Clock
 from service.client.results import (
     Audit,
@@ -83,8 +84,10 @@ __all__ = [
     "Client",
     "ClientError",
     "Clock",
+    "Distribution",
     "Event",
     "EventMembers",
+    "EventNow",
     "EventStock",
     "Forbidden",
     "InvalidRequest",
@@ -95,11 +98,14 @@ __all__ = [
     "NotFound",
     "NotOnSale",
     "NotSettled",
+    "Now",
     "Order",
     "Pending",
     "Refused",
     "Remaining",
+    "Shard",
     "SoldOut",
+    "ThisHost",
     "Ticket",
     "TicketType",
     "TicketTypeStock",

@@ -19,6 +19,7 @@ from service.client.calls import (
     stream_call,
 )
 from service.client.errors import ClientError, NotSettled, Unavailable, UnexpectedAnswer, Unsettled
+from service.client.now import Now
 from service.client.patience import Clock, Patience
 from service.client.results import (
     Audit,
@@ -185,6 +186,10 @@ class Client:
             if not patience.pause(cut.retry_after_seconds):
                 raise cut
 
+    def check_ready(self) -> None:
+        """Return if purchases can be made now. Raises `Unavailable`, which says why not."""
+        self._transport.ask(Call("GET", "/readyz"), self._patience())
+
     def events(self) -> tuple[Event, ...]:
         """Return what is on sale."""
         return self._get(Call("GET", "/events"), Events).events
@@ -257,6 +262,10 @@ class Client:
     def workers(self) -> tuple[Worker, ...]:
         """Return every worker that the service knows."""
         return self._get(Call("GET", "/workers", admin=True), Workers).workers
+
+    def now(self) -> Now:
+        """Return how it stands: what the host that answers counts, the workers, all stock."""
+        return self._get(Call("GET", "/admin/now", admin=True), Now)
 
     def _patience(self) -> Patience:
         return Patience(self._patience_seconds, self._clock)

@@ -60,7 +60,7 @@ class TicketTypeStock(Struct, frozen=True):
     remaining: int
 
 
-class EventStock(Struct, frozen=True):
+class EventStock(Struct, frozen=True, omit_defaults=True):
     """The stock of one event, and of each of its ticket types."""
 
     event: str
@@ -113,6 +113,8 @@ class Audit(Struct, frozen=True):
     orders: int
     tickets: int
     findings: tuple[str, ...] = ()
+    event: str = ""
+    cancelled_orders: int = 0
 
 
 class Worker(Struct, frozen=True):
@@ -125,6 +127,7 @@ class Worker(Struct, frozen=True):
     last_heartbeat: datetime
     batches: int
     purchases: int
+    phase: str = ""
 
 
 class Events(Struct, frozen=True):

@@ -114,7 +114,10 @@ def test_a_second_one_needs_a_data_directory_of_its_own(start: Start, tmp_path: 
     first = start("workers").says("2 workers are ready")
     second = start(f"workers --data-dir {first.data_dir}")
     assert second.refuses() == 1
-    assert second.log() == f"soldout: another soldout already serves from {first.data_dir}\n"
+    assert (
+        second.log()
+        == f"soldout: another soldout already serves from {first.data_dir}; stop it first\n"
+    )
 
 
 def test_serve_runs_both_sides_over_redis(start: Start) -> None:

@@ -58,7 +58,7 @@ def test_a_cancelled_orders_tickets_are_back(cli: Type, event: str) -> None:
 
 
 def test_orders_are_listed_in_the_order_of_sale(cli: Type, event: str) -> None:
-    assert cli("order", "list", event).out == "no orders yet\n"
+    assert cli("order", "list", event).out == f"no orders of {event} yet\n"
     assert cli("order", "list", event, "--json").json == {"orders": []}
     ann = cli("buy", event, "-q", "2", "--ticket-type", "vip", "--buyer", "ann", "--json").json
     bob = cli("buy", event, "--ticket-type", "standing", "--json").json
@@ -71,6 +71,26 @@ def test_orders_are_listed_in_the_order_of_sale(cli: Type, event: str) -> None:
     ]
     listed = cli("order", "list", event, "--json").json["orders"]
     assert listed == [ann, bob | {"status": "cancelled"}]
+
+
+def test_the_orders_of_one_buyer_are_found_and_taken_back_together(cli: Type, event: str) -> None:
+    words = ("buy", event, "--ticket-type", "standing", "--json", "--buyer")
+    ann = [cli(*words, "ann").json for _ in range(2)]
+    bob = cli(*words, "bob").json
+    ids = cli("order", "list", event, "--buyer", "ann", "--ids").out.split()
+    assert ids == [order["id"] for order in ann]
+    typed = cli("order", "cancel", *ids)
+    assert [line.partition(",")[0] for line in typed.out.splitlines() if "order" in line] == [
+        f"cancelled: order {order_id}" for order_id in ids
+    ]
+    assert cli("remaining", event, "--json").json["sold"] == 1
+    assert cli("order", "show", bob["id"], "--json").json["status"] == "sold"
+    assert (
+        cli("order", "list", event, "--buyer", "eve").out == f"no orders of {event} for eve yet\n"
+    )
+    assert cli("order", "list", event, "--buyer", "eve", "--ids").out == ""
+    assert cli("order", "list", event, "--ids", "--json").status == 2
+    assert cli("order", "list", event, "--csv", "--buyer", "ann").status == 2
 
 
 def test_orders_come_as_csv_a_line_a_ticket(cli: Type, event: str) -> None:
@@ -146,38 +166,6 @@ def test_another_body_under_the_same_key_says_to_take_a_new_key(cli: Type, event
     typed = cli("buy", event, "--ticket-type", "standing", "--key", key)
     assert typed.status == 1
     assert "use a new --key" in typed.err
-
-
-def test_an_event_is_switched_and_says_so(cli: Type, event: str) -> None:
-    for verb, status in (("pause", "paused"), ("resume", "on_sale"), ("close", "closed")):
-        typed = cli("event", verb, event)
-        assert typed.status == 0
-        assert typed.out == (
-            f"{event} ({event}): {status}; standing 10 at 25.00 EUR, vip 2 at 99.00 EUR\n"
-        )
-    refused = cli("buy", event, "--ticket-type", "vip")
-    assert (refused.status, refused.err) == (1, "Error: Not on sale: The event is closed\n")
-
-
-def test_an_event_that_opens_later_says_when(cli: Type) -> None:
-    name = "later" + mint_key()
-    limits = "--max-per-order 2 --max-per-buyer 4"
-    times = "--opens-at 2999-01-01T10:00:00+01:00 --closes-at 2999-01-02T09:00:00Z"
-    typed = cli(*f"event put {name} --capacity 5 --name Ball {times} {limits}".split())
-    assert typed.out == (
-        f"{name} (Ball): scheduled; general 5; opens 2999-01-01T09:00:00Z;"
-        " closes 2999-01-02T09:00:00Z; per order 2; per buyer 4\n"
-    )
-    assert typed.out in cli("event", "list").out
-    (listed,) = (e for e in cli("event", "list", "--json").json["events"] if e["id"] == name)
-    assert listed["max_per_buyer"] == 4
-    assert "it opens at 2999-01-01T09:00:00Z" in cli("buy", name, "--buyer", "ann").err
-
-
-def test_yen_have_no_hundredths_and_dinars_have_thousandths(cli: Type) -> None:
-    name = "e" + mint_key()
-    assert "at 2500 JPY" in cli("event", "put", name, "--ticket-type", "a:1:2500:JPY").out
-    assert "at 2.500 KWD" in cli("event", "put", name, "--ticket-type", "a:1:2500:KWD").out
 
 
 def test_an_audit_says_that_all_agrees(cli: Type, event: str) -> None:

@@ -28,6 +28,7 @@ COMMANDS = [
     "buy",
     "remaining",
     "watch",
+    "top",
     "order",
     "order show",
     "order list",
@@ -36,10 +37,13 @@ COMMANDS = [
     "event",
     "event put",
     "event list",
+    "event show",
     "event pause",
     "event resume",
     "event close",
     "audit",
+    "backup",
+    "restore",
 ]
 
 
@@ -69,6 +73,16 @@ def test_every_command_helps(nowhere: Type, command: str) -> None:
     assert helped == nowhere(*command.split(), "-h")
 
 
+def test_help_fits_a_terminal_and_cuts_no_sentence_short(nowhere: Type) -> None:
+    for command in ("", "event", "order"):
+        lines = nowhere(*command.split(), "--help").out.splitlines()
+        assert len(lines) <= 40
+        assert max(map(len, lines)) <= 80
+        assert not any(line.endswith("...") for line in lines[1:])
+    helped = nowhere("--help").out
+    assert all(f"\n  {command.split()[0]} " in helped for command in COMMANDS if command)
+
+
 def test_bash_completes_as_help_says(nowhere: Type) -> None:
     (line,) = re.findall(r"eval .*", nowhere("--help").out)
     words = "COMP_WORDS=(soldout order l) COMP_CWORD=2; _soldout_completion soldout"
@@ -90,7 +104,7 @@ def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
         assert isinstance(found, click.Group)
         found = found.commands[word]
     examples = [
-        shlex.split(line)[1:]
+        shlex.split(re.split(" [|>] ", line)[0])[1:]  # what a shell does with it is not ours
         for line in (found.help or "").splitlines()
         if line.strip().startswith("soldout ")
     ]
@@ -131,12 +145,14 @@ def test_misuse_is_status_2_and_says_what_is_wrong(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("", "either --capacity or --ticket-type"),
+        ("", "say what to put or change"),
         ("--capacity 5 --ticket-type vip:5", "either --capacity or --ticket-type"),
         ("--ticket-type vip", "'vip' is not like vip:10"),
         ("--ticket-type vip:10:9900:euro", "is not like vip:10"),
         ("--capacity 5 --opens-at tomorrow", "'tomorrow' is not like 2026-11-23T09:00:00Z"),
         ("--capacity 5 --opens-at 2026-11-23T09:00:00", "zone included"),
+        ("--max-per-buyer 0", "'0' is neither a number from 1 nor none"),
+        ("--max-per-order many", "'many' is neither a number from 1 nor none"),
     ],
 )
 def test_an_event_that_cannot_be_put_is_misuse(words: str, complaint: str) -> None:
@@ -155,6 +171,22 @@ def test_a_service_that_is_not_there_is_named_in_one_line(words: str) -> None:
         f"Error: cannot reach http://{bind}: Connection refused;"
         " is it running? `soldout serve` starts one, --url names another\n"
     )
+
+
+@pytest.mark.parametrize("words", ["--url {url} remaining gala", "remaining gala --url {url}"])
+def test_the_service_is_named_before_or_after_the_command(words: str) -> None:
+    elsewhere = f"http://127.0.0.1:{free_port()}"
+    with playing() as script:
+        script.play(problem(404, "unknown-event", detail="no such event here"))
+        typed = typing({"SOLDOUT_URL": elsewhere})(*words.format(url=script.url).split())
+    assert "no such event here" in typed.err
+
+
+@pytest.mark.parametrize("command", ["serve", "workers", "backup x", "restore x"])
+def test_what_asks_no_service_takes_no_url_of_one(nowhere: Type, command: str) -> None:
+    typed = nowhere("--url", "http://127.0.0.1:1", *command.split())
+    assert typed.status == 2
+    assert f"{command.partition(' ')[0]} asks no service: leave out --url" in typed.err
 
 
 # --- a purchase of unknown outcome ---

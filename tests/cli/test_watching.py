@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
-import subprocess
 import sys
-from contextlib import suppress
 
 from tests.cli.conftest import typing
-from tests.client.scripted import SILENCE, Answer, Script, playing, problem
+from tests.cli.terminal import Terminal
+from tests.client.scripted import SILENCE, Answer, playing, problem
 from tests.client.test_streaming import entry, telling
 from tests.harness import wait_until
 
@@ -43,45 +40,15 @@ def test_each_change_is_a_line_of_json_for_machines() -> None:
     assert status == 1
 
 
-class Terminal:
-    """`soldout watch` on a terminal, and what it has written there."""
-
-    def __init__(self, script: Script) -> None:
-        self._screen, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "service", "watch", "--url", script.url],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=os.environ | {"TERM": "xterm"},
-        )
-        os.close(theirs)
-        os.set_blocking(self._screen, False)
-        self._written = b""
-
-    def written(self) -> str:
-        with suppress(BlockingIOError, OSError):  # EIO once nobody has it open any more
-            self._written += os.read(self._screen, 65_536)
-        return self._written.decode()
-
-    def close(self) -> None:
-        os.close(self._screen)
-
-
 def test_on_a_terminal_the_table_stays_in_its_place_until_ctrl_c() -> None:
     with playing() as script:
         script.play(telling(entry(9), entry(3, event="ball"), entry(8)), SILENCE)
-        terminal = Terminal(script)
-        try:
+        command = [sys.executable, "-m", "service", "watch", "--url", script.url]
+        with Terminal(command) as terminal:
             wait_until(lambda: len(script.seen) == 2, 20, terminal.written)
-            shown = terminal.written().rpartition("\x1b[2J")[2].replace("\r", "")
+            rows = [line.split()[:3] for line in terminal.shown()]
             terminal.process.send_signal(signal.SIGINT)
             assert terminal.process.wait(20) == 0
-        finally:
-            terminal.process.kill()
-            terminal.process.wait()
-            terminal.close()
-    rows = [line.split()[:3] for line in shown.replace("\x1b[1;1H", "").splitlines() if line]
     assert rows == [
         ["EVENT", "STATUS", "REMAINING"],
         ["gala", "on_sale", "8"],

@@ -1,14 +1,16 @@
-"""What the pages' snippets are run against: the demo that `make run` serves."""
+"""What the pages are run against: the demo that `make run` serves, and an operator's host."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.harness import START_SECONDS, Soldout, wait_until
+from tests.docs.drills import Operator
+from tests.harness import START_SECONDS, Soldout, ended, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +29,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
         yield service
     finally:
         service.terminate()
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Iterator[Operator]:
+    """An operator whose host has soldout as deploy.md installs it."""
+    operator = Operator(tmp_path)
+    with ended(operator.service):
+        operator.follow("deploy.md", "Install")
+        assert operator.service.ready()
+        yield operator

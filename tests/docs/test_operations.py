@@ -19,7 +19,7 @@ from workers.metrics import OUTCOMES
 FOLDER = Path(__file__).parents[2] / "docs" / "operations"
 ALERTS = (FOLDER / "alerts.yml").read_text()
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "grafana-dashboard.json").read_text())
-PAGE = (FOLDER / "README.md").read_text()
+PAGE = (FOLDER / "watching.md").read_text()
 EXPRESSIONS = {
     "alerts.yml": re.findall(r"expr: (?:>\n((?: {10}.*\n)+)|(.+)\n)", ALERTS),
     "grafana-dashboard.json": [

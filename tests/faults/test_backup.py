@@ -1,27 +1,30 @@
-"""A backup is made while the service sells, and is whole; one that is put back is not mistaken."""
+"""A backup is made while it sells, and is whole or not there."""
 
 from __future__ import annotations
 
-import shutil
+import os
+import random
 import stat
 import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.faults.backups import (
+    COMMAND,
+    back_up,
+    kill_within,
+    refused,
+    restore,
+    soldout_does,
+    state_of,
+    told,
+)
 from tests.faults.crowd import crowding, until
-from tests.harness import START_SECONDS, STOP_SECONDS, Soldout, ended, serving
-
-
-def back_up(data_dir: Path, copy: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "workers.backup", str(data_dir), str(copy)],
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
+from tests.fill_ledger import KEYS, fill
+from tests.fuzz.damaged import History
+from tests.harness import SEED, Soldout, serving
 
 
 def test_a_backup_made_in_a_crowd_is_whole_and_private_and_sells_on(
@@ -30,15 +33,16 @@ def test_a_backup_made_in_a_crowd_is_whole_and_private_and_sells_on(
     copy = tmp_path / "backup.db"
     with crowding(service, stadium) as crowd:
         until(lambda: crowd.sold() > 100, "it sells")
-        done = back_up(service.data_dir, copy)
+        done = back_up(service.data_dir, copy, "--json")
         sold = crowd.sold()
         until(lambda: crowd.sold() > sold, "it sells on")
         crowd.stop()
-    assert (done.returncode, done.stderr) == (0, "")
+    held = told(done)
+    assert held["orders"] >= 100
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [copy], "nothing else is left behind"
     data_dir = tmp_path / "restored"
-    data_dir.mkdir()
-    shutil.copy(copy, data_dir / "ledger.db")
+    assert told(restore(data_dir, copy, "--json")) == held | {"replaced": None}
     with serving(data_dir) as restored:
         before = restored.audit(stadium)["orders"]
         assert before >= 100
@@ -46,51 +50,131 @@ def test_a_backup_made_in_a_crowd_is_whole_and_private_and_sells_on(
         assert restored.audit(stadium)["orders"] == before + 1
 
 
-def test_an_older_ledger_in_its_place_is_refused_until_that_is_accepted(tmp_path: Path) -> None:
-    """Whoever puts a backup back is told that what was sold since would be sold again."""
-    data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
-    with serving(data_dir) as service:
-        service.put_event("gala", capacity=9)
-        assert service.buy("gala", 2).status_code == 201
-        assert back_up(data_dir, copy).returncode == 0
-        assert service.buy("gala", 3).status_code == 201
-    shutil.copy(copy, data_dir / "ledger.db")
-    with ended(Soldout(data_dir)) as service:
-        process = service.launch().process
-        assert process is not None
-        assert process.wait(STOP_SECONDS) == 1
-        (line,) = {line for line in service.log().splitlines() if "older than it was" in line}
-        assert line.endswith(f"or remove {data_dir / 'ledger.db-seen'} to sell from what is there")
-    (data_dir / "ledger.db-seen").unlink()
-    with serving(data_dir) as service:
-        assert service.audit("gala")["sold"] == 2
-
-
-@pytest.mark.parametrize("there", ["a copy", "no ledger"])
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("backup.db", "--force"),
+        (".", "is a directory"),
+        ("nowhere/backup.db", "no folder"),
+    ],
+)
 def test_a_backup_that_cannot_be_made_says_why_and_overwrites_nothing(
-    soldout: Soldout, tmp_path: Path, there: str
+    soldout: Soldout, tmp_path: Path, place: str, reason: str
 ) -> None:
-    copy = tmp_path / "backup.db"
-    if there == "a copy":
-        copy.write_text("precious")
-    data_dir = soldout.data_dir if there == "a copy" else tmp_path / "nothing"
-    done = back_up(data_dir, copy)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert done.stderr.startswith("soldout: ")
-    assert (copy.read_text() if copy.exists() else "") == ("precious" if there == "a copy" else "")
-    assert copy.exists() == (there == "a copy")
+    (tmp_path / "backup.db").write_text("precious")
+    assert reason in refused(back_up(soldout.data_dir, tmp_path / place))
+    assert state_of(tmp_path).keys() == {"backup.db"}
+    assert (tmp_path / "backup.db").read_text() == "precious"
 
 
-def test_a_ledger_that_lost_what_was_seen_of_it_is_not_copied_as_if_it_were_whole(
+def test_without_a_ledger_there_is_nothing_to_back_up(tmp_path: Path) -> None:
+    line = refused(back_up(tmp_path / "nothing", tmp_path / "backup.db"))
+    assert "is this the service's data directory?" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit_kib", [40, 64])
+def test_a_disk_without_room_leaves_the_last_backup_and_no_half_of_a_new_one(
+    tmp_path: Path, limit_kib: int
+) -> None:
+    data_dir, copy = tmp_path / "data", tmp_path / "backups" / "backup.db"
+    History(data_dir)
+    copy.parent.mkdir()
+    copy.write_text("precious")
+    done = soldout_does("backup", "--data-dir", data_dir, "--force", copy, limit_kib=limit_kib)
+    assert str(copy.parent) in refused(done)
+    assert [path.read_text() for path in copy.parent.iterdir()] == ["precious"]
+
+
+def test_a_backup_or_restore_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> None:
+    """Killed at moments spread over all it does: what has the final name is whole."""
+    data_dir, copy, other = tmp_path / "data", tmp_path / "backup.db", tmp_path / "other"
+    data_dir.mkdir()
+    fill(data_dir / "ledger.db", 20_000, 1, KEYS["ordered"])
+    chance = random.Random(SEED)
+    began = time.monotonic()
+    assert told(back_up(data_dir, tmp_path / "first.db", "--json"))["orders"] == 20_000
+    all_seconds = time.monotonic() - began
+    for _ in range(8):
+        seconds = chance.uniform(0.2, 1) * all_seconds
+        kill_within(seconds, "backup", "--data-dir", data_dir, "--force", copy)
+        if copy.exists():
+            whole = told(restore(tmp_path / "whole", copy, "--replace", "--json"))
+            assert whole["orders"] == 20_000
+    assert told(back_up(data_dir, copy, "--force", "--json"))["orders"] == 20_000
+    for _ in range(8):
+        seconds = chance.uniform(0.2, 1) * all_seconds
+        kill_within(seconds, "restore", "--data-dir", other, "--replace", copy)
+        if (other / "ledger.db").exists():
+            held = told(back_up(other, tmp_path / "looked.db", "--force", "--json"))
+            assert held["orders"] == 20_000
+    assert told(restore(other, copy, "--replace", "--json"))["orders"] == 20_000
+    assert not list(other.glob("*-restoring"))
+
+
+@pytest.mark.long  # not for its time: it needs strace, which a developer's machine may lack
+def test_a_backup_gets_its_name_after_it_is_on_the_disk_and_the_name_is_synced(
+    tmp_path: Path,
+) -> None:
+    History(tmp_path / "data")
+    log, copy = tmp_path / "calls", tmp_path / "backup.db"
+    calls = "fsync,fdatasync,rename,renameat,renameat2,pwrite64"
+    traced = ["strace", "-f", "-y", "-s", "0", "-e", f"trace={calls}", "-o", str(log), *COMMAND]
+    done = subprocess.run(
+        [*traced, "backup", "--data-dir", str(tmp_path / "data"), str(copy)],
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = log.read_text().splitlines()
+    written = max(n for n, line in enumerate(lines) if "pwrite64" in line and ".part" in line)
+    synced = max(n for n, line in enumerate(lines) if "sync(" in line and ".part" in line)
+    (named,) = (n for n, line in enumerate(lines) if "rename" in line and str(copy) in line)
+    last = max(n for n, line in enumerate(lines) if "sync(" in line and f"<{tmp_path}>" in line)
+    assert written < synced < named < last
+
+
+def test_a_ledger_that_lost_what_was_seen_of_it_is_not_copied_and_stays_as_it_is(
     tmp_path: Path,
 ) -> None:
     """Restored into an empty directory, such a copy would sell again what was confirmed."""
     data_dir, copy = tmp_path / "data", tmp_path / "backup.db"
     with serving(data_dir) as service:
         service.put_event("gala", capacity=9)
+        assert service.buy("gala").status_code == 201
+        service.kill()  # so that there is a log, which somebody may still need
     seen = data_dir / "ledger.db-seen"
     ledger_id, token = seen.read_text().split()
     seen.write_text(f"{ledger_id} {int(token) + 1:020}\n")
-    done = back_up(data_dir, copy)
-    assert (done.returncode, "older than it was" in done.stderr) == (1, True), done.stderr
+    files = {name: (data_dir / name).read_bytes() for name in ("ledger.db", "ledger.db-wal")}
+    assert "older than it was" in refused(back_up(data_dir, copy))
     assert not copy.exists()
+    assert {name: (data_dir / name).read_bytes() for name in files} == files
+
+
+def test_where_the_ledger_is_in_redis_its_own_tools_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOLDOUT_LOCK", "redis")
+    for words in (("backup", tmp_path / "x"), ("restore", tmp_path / "x")):
+        done = soldout_does(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "docs/operations/back-up-and-restore.md" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_not_the_services_user_leaves_no_files_that_it_could_not_open(
+    tmp_path: Path,
+) -> None:
+    data_dir = Path("/usr")  # root's
+    if os.geteuid() == 0:
+        data_dir = tmp_path / "data"
+        History(data_dir)
+        os.chown(data_dir, 65_534, -1)
+        before = state_of(data_dir)
+    copy = tmp_path / "backup.db"
+    for done in (back_up(data_dir, copy), restore(data_dir, copy, "--replace")):
+        assert "another user's" in refused(done)
+    assert not copy.exists()
+    if os.geteuid() == 0:
+        assert state_of(data_dir) == before

@@ -40,7 +40,10 @@ def test_a_second_service_on_the_same_data_is_refused_and_the_first_goes_on(
     soldout.put_event("single", capacity=2)
     second = serve(Soldout(soldout.data_dir))
     assert (second.returncode, second.stderr.count("\n")) == (1, 1), second.stderr
-    assert second.stderr == f"soldout: another soldout already serves from {soldout.data_dir}\n"
+    assert (
+        second.stderr
+        == f"soldout: another soldout already serves from {soldout.data_dir}; stop it first\n"
+    )
     assert soldout.buy("single").status_code == 201
 
 

@@ -45,7 +45,7 @@ def reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
         except apsw.ConstraintError as error:
             raise Inconsistent(f"the ledger refused a row: {error}") from error
         except apsw.Error as error:
-            if _is_damage(error):
+            if is_damage(error):
                 raise damaged(_in_a_line(error)) from error
             raise LedgerFault(f"the ledger: {type(error).__name__}: {_in_a_line(error)}") from error
         except OverflowError as error:
@@ -61,7 +61,7 @@ def damaged(what: str) -> LedgerDamaged:
     return LedgerDamaged(f"the ledger is damaged, restore a backup: {what}")
 
 
-def _is_damage(error: apsw.Error) -> bool:
+def is_damage(error: apsw.Error) -> bool:
     """Say whether an error means that what the file holds is not what was written."""
     wrong_checksum = getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA
     return wrong_checksum or isinstance(error, apsw.CorruptError | apsw.NotADBError)
@@ -105,10 +105,10 @@ def refusing_to_start(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
-        if _is_damage(error) and not isinstance(error, apsw.NotADBError):
+        if is_damage(error) and not isinstance(error, apsw.NotADBError):
             raise damaged(f"{path}: {_in_a_line(error)}") from error
         passing = isinstance(error, apsw.BusyError | apsw.FullError | apsw.IOError)
-        if passing and not _is_damage(error):
+        if passing and not is_damage(error):
             raise LedgerFault(f"the ledger {path}: {_in_a_line(error)}") from error
         raise BootFailed(f"the ledger {path} cannot be used: {_in_a_line(error)}") from error
     except (ValueError, TypeError) as error:  # not the rows that we write

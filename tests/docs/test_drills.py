@@ -1,0 +1,122 @@
+"""Each page of docs/operations is a drill: its commands are typed while a crowd buys.
+
+Afterwards every buyer's order must be there, or what the page says of those that are not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from tests.docs.drilling import (
+    BACK_UP,
+    PAGES,
+    UPGRADE,
+    ledger,
+    selling,
+    sells_on,
+)
+from tests.docs.drills import Operator, sections
+from tests.faults.crowd import (
+    all_orders,
+    check_sold_exactly,
+)
+from tests.harness import STOP_SECONDS
+from workers.ledgers.sqlite_file import open_file
+
+
+def test_every_command_of_the_pages_is_in_a_drill() -> None:
+    drills = "".join(file.read_text() for file in Path(__file__).parent.glob("*.py"))
+    for page in PAGES:
+        assert sections(page), page
+        for title in sections(page):
+            typed = (f', "{title}")' in drills) or (f')["{title}"]' in drills)
+            assert typed, f"{page}: nobody drills {title!r}"
+
+
+def test_a_host_is_set_up_and_sells(operator: Operator) -> None:
+    assert (operator.service.data_dir / "admin-key").exists()
+    with selling(operator) as crowd:
+        sells_on(crowd)
+        crowd.stop()
+    check_sold_exactly(operator.service, crowd.wishes)
+    assert operator.type("soldout event show gala").splitlines()[0].startswith("gala (The gala)")
+
+
+# --- backups ---
+
+
+def test_a_backup_is_made_tried_out_restored_and_that_undone(operator: Operator) -> None:
+    with selling(operator) as crowd:
+        operator.follow(BACK_UP, "Back up")
+        told = operator.follow(BACK_UP, "Try a backup out")
+        assert "restored from" in told
+        assert not (operator.host / "tmp" / "soldout-tryout").exists()
+        sells_on(crowd)
+        before = crowd.wishes
+        crowd.stop()
+    sold = operator.service.audit("gala")["sold"]
+
+    told = operator.follow(BACK_UP, "Restore")
+    assert "what was sold or changed after the backup is not in it" in told
+    restored = all_orders(operator.service, "gala")
+    assert 0 < len(restored) < len(before)
+    bought = {order["id"]: order for wish in before for order in wish.orders}
+    assert all(bought[order_id] == order for order_id, order in restored.items())
+
+    operator.follow(BACK_UP, "Undo a restore")
+    assert operator.service.audit("gala")["sold"] == sold
+    check_sold_exactly(operator.service, crowd.wishes)
+
+
+def test_another_host_sells_on_from_a_backup(operator: Operator) -> None:
+    with selling(operator) as crowd:
+        sells_on(crowd)
+        crowd.stop()
+    operator.follow(BACK_UP, "Back up")
+    data_dir = operator.service.data_dir
+    shutil.copy(data_dir / "admin-key", operator.host / "var/backups/soldout/admin-key")
+    operator.service.kill()
+    shutil.rmtree(data_dir)
+    operator.follow(BACK_UP, "On another host")
+    check_sold_exactly(operator.service, crowd.wishes)
+    assert operator.service.buy("gala").status_code == 201
+
+
+# --- upgrades ---
+
+
+def test_an_upgrade_and_the_way_back_lose_nothing_while_a_crowd_buys(operator: Operator) -> None:
+    with selling(operator) as crowd:
+        first = operator.service.pid
+        operator.follow(UPGRADE, "Upgrade")
+        assert operator.service.pid != first
+        assert (operator.host / "opt/soldout/current").readlink() == Path("0.2.0")
+        sells_on(crowd)
+        for line in sections(UPGRADE)["Go back"][:3]:  # what follows gives up what was sold
+            operator.type(line)
+        assert (operator.host / "opt/soldout/current").readlink() == Path("0.1.0")
+        sells_on(crowd)
+        crowd.stop()
+    check_sold_exactly(operator.service, crowd.wishes)
+
+
+def test_a_ledger_of_another_version_is_refused_and_the_old_one_restored(
+    operator: Operator,
+) -> None:
+    with selling(operator) as crowd:
+        operator.follow(UPGRADE, "Upgrade")
+        crowd.stop()
+    operator.type("systemctl stop soldout")
+    with closing(open_file(ledger(operator), apsw.SQLITE_OPEN_READWRITE)) as newer:
+        newer.execute("PRAGMA user_version = 2")
+    process = operator.service.launch().process
+    assert process is not None
+    assert process.wait(STOP_SECONDS) == 1
+    assert "has schema version 2; this soldout knows 1" in operator.service.log()
+    for line in sections(UPGRADE)["Go back"][3:]:  # the way back is shut
+        operator.type(line)
+    assert operator.service.audit("gala")["orders"] >= 20
