@@ -2,29 +2,22 @@
 // every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
 import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purchases.js";
+import { linkDown, linkUp } from "./link.js";
 import { Stream } from "./stream.js";
+import { announce, byId, copyOf, count, plural, setText, share, spaced } from "./words.js";
 
-const BANNER_AFTER_MS = 3_000; // a process that restarts is back before anybody needs to know
+const LOST =
+  "The connection is lost, and the numbers stand still. We try again by ourselves. A purchase " +
+  "under way is safe: we ask again with the same key, and it is never sold twice.";
 const HIDDEN_AFTER_MS = 10_000; // a tab that nobody sees gives its connection back
 const FOLD_MS = 400; // several events that changed are fetched together, and not by all at once
 
-const byId = (id) => document.getElementById(id);
 const sales = () => [...document.querySelectorAll(".sale")];
 const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
-const count = (number) => number.toLocaleString("en");
-const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 // The server's clock, from what was made for this page. What the stream tells was written when the
 // stock changed, hours ago perhaps.
 let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
-
-function setText(element, text) {
-  if (element && element.textContent !== String(text)) element.textContent = text;
-}
-
-function announce(text) {
-  byId("announcer").textContent = text;
-}
 
 // --- numbers ---
 
@@ -38,9 +31,9 @@ function showStock(entry) {
   for (const name of ["remaining", "capacity", "sold", "held"]) {
     setText(sale.querySelector(`[data-n=${name}]`), count(entry[name]));
   }
-  const share = (part) => (entry.capacity ? (100 * part) / entry.capacity : 0).toFixed(2);
-  sale.querySelector(".bar .remaining").setAttribute("width", share(entry.remaining));
-  sale.querySelector(".bar .held").setAttribute("width", share(entry.remaining + entry.held));
+  const { remaining, held, capacity } = entry;
+  sale.querySelector(".bar .remaining").setAttribute("width", share(remaining, capacity));
+  sale.querySelector(".bar .held").setAttribute("width", share(remaining + held, capacity));
   for (const type of entry.ticket_types) showKind(sale, type);
   if (sale.dataset.status !== entry.status) showStatus(sale, entry.status);
   showPrice(sale);
@@ -241,15 +234,15 @@ function inWords(problem) {
 // --- what was bought here ---
 
 function ticketOf(ticket) {
-  const line = byId("ticket-template").content.firstElementChild.cloneNode(true);
+  const line = copyOf("ticket-template");
   line.querySelector(".number").textContent = `No. ${ticket.number}`;
   line.querySelector(".type").textContent = ticket.ticket_type;
-  line.querySelector("code").textContent = ticket.code.replace(/(.{4})(?=.)/g, "$1 ");
+  line.querySelector("code").textContent = spaced(ticket.code);
   return line;
 }
 
 function orderOf(order) {
-  const card = byId("order-template").content.firstElementChild.cloneNode(true);
+  const card = copyOf("order-template");
   const sale = saleOf(order.event);
   const total = sale ? money(sale, order.total.amount) : "";
   const when = new Date(order.sold_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -288,7 +281,7 @@ function leaveInDoubt(sale, purchase) {
 }
 
 function doubtOf(purchase) {
-  const box = byId("unsure-template").content.firstElementChild.cloneNode(true);
+  const box = copyOf("unsure-template");
   const { quantity } = JSON.parse(purchase.body);
   const name = saleOf(purchase.event)?.querySelector("h2").textContent ?? purchase.event;
   const when = new Date(purchase.at).toLocaleString();
@@ -309,30 +302,10 @@ function doubtOf(purchase) {
 
 // --- the connection ---
 
-let bannerTimer = null;
-
-function showLink(state, word) {
-  byId("link").dataset.link = state;
-  setText(byId("link-word"), word);
-}
-
 const stream = new Stream("/remaining/stream", {
-  up() {
-    clearTimeout(bannerTimer);
-    bannerTimer = null;
-    byId("banner").hidden = true;
-    byId("banner").textContent = "";
-    showLink("live", "Live");
-  },
+  up: () => linkUp(),
   down() {
-    if (document.hidden) return;
-    showLink("lost", "Reconnecting…");
-    bannerTimer ??= setTimeout(() => {
-      byId("banner").hidden = false;
-      byId("banner").textContent =
-        "The connection is lost, and the numbers stand still. We try again by ourselves. A purchase " +
-        "under way is safe: we ask again with the same key, and it is never sold twice.";
-    }, BANNER_AFTER_MS);
+    if (!document.hidden) linkDown(LOST);
   },
   async full() {
     const response = await fetch("/remaining", { cache: "no-store" });
@@ -340,8 +313,7 @@ const stream = new Stream("/remaining/stream", {
     const { as_of, events } = await response.json();
     clockOffsetMs = Date.parse(as_of) - Date.now();
     for (const entry of events) showStock(entry);
-    this.up();
-    showLink("slow", "Every few seconds");
+    linkUp("slow", "Every few seconds");
   },
   message(event, data) {
     if (event === "remaining") showStock(JSON.parse(data));
