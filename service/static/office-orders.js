@@ -101,7 +101,7 @@ async function find(wanted) {
   }
   try {
     const order = await read(wanted);
-    if (order) showFound(order);
+    if (order) showFound(order).focus();
     else setText(refusal, "No order has this id, and none was sold under this key.");
   } catch (fault) {
     setText(refusal, why(fault));
@@ -124,6 +124,7 @@ async function read(wanted) {
 
 function showFound(order) {
   const card = copyOf("order-template");
+  card.dataset.order = order.id;
   card.classList.toggle("cancelled", order.status === "cancelled");
   card.setAttribute("aria-label", `Order ${order.id}`);
   card.querySelector("h4").textContent = `${order.event}: ${kindsOf(order)}`;
@@ -146,7 +147,7 @@ function showFound(order) {
   cancel.hidden = order.status === "cancelled";
   cancel.addEventListener("click", () => cancelOrder(order, (text) => setText(byId("find-refusal"), text)));
   byId("found").replaceChildren(card);
-  card.focus();
+  return card;
 }
 
 // --- taking one back ---
@@ -165,8 +166,9 @@ async function cancelOrder(order, refuse) {
       if (row.dataset.order === order.id) row.classList.add("cancelled");
     }
     announce(`The order is cancelled: ${tickets} can be sold again.`);
-    if (byId("found").firstElementChild && byId("wanted").value === order.id) showFound(cancelled);
-    else byId("orders-scroll").focus({ preventScroll: true });
+    const fromHere = byId("found").contains(document.activeElement);
+    const shown = byId("found").firstElementChild?.dataset.order === order.id && showFound(cancelled);
+    (fromHere ? shown : byId("orders-scroll")).focus({ preventScroll: true }); // its button is gone
   } catch (fault) {
     refuse(why(fault));
   }

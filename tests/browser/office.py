@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 from playwright.sync_api import Locator, expect
@@ -42,7 +43,7 @@ class Office(Visit):
         """Return one of the figures, such as `sold` a second, or `event-remaining`."""
         return self.page.locator(f"#{name}")
 
-    def shows(self, name: str, text: str) -> Self:
+    def shows(self, name: str, text: str | re.Pattern[str]) -> Self:
         """Wait until a figure is this."""
         expect(self.figure(name)).to_have_text(text)
         return self

@@ -13,7 +13,7 @@ import requests
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenShop
-from tests.browser.shop import Shop
+from tests.browser.visit import Visit
 from tests.harness import Soldout, serving
 
 TRANSFER_MAX_BYTES = 100_000
@@ -260,7 +260,7 @@ def test_how_it_looks_can_be_looked_at(
     photograph(shop, f"{name}-bought", full_page=True)
 
 
-def photograph(shop: Shop, name: str, *, full_page: bool = False) -> None:
+def photograph(shop: Visit, name: str, *, full_page: bool = False) -> None:
     path = SCREENSHOTS / f"{name}.png"
     shop.page.screenshot(path=path, full_page=full_page)
     assert path.stat().st_size > 10_000

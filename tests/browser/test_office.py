@@ -1,0 +1,485 @@
+"""The box office at work: who comes in, what moves by itself, and what an operator does there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import OpenOffice, OpenPage, OpenShop
+from tests.browser.office import Office
+from tests.faults.stopping import standing_still
+from tests.harness import Soldout, serving
+
+LOST = "Failed to load resource"
+PRICED = [
+    {"id": "standing", "capacity": 50, "price": {"amount": 2500, "currency": "EUR"}},
+    {"id": "vip", "capacity": 3, "price": {"amount": 9900, "currency": "EUR"}},
+]
+
+
+def put(service: Soldout, **body: object) -> str:
+    name = f"event-{secrets.token_hex(4)}"
+    service.put_event(name, **(body if "ticket_types" in body else {"capacity": 20, **body}))
+    return name
+
+
+@pytest.fixture
+def event(soldout: Soldout) -> str:
+    """An event of the test's own, with 20 tickets."""
+    return put(soldout, name="The gala")
+
+
+# --- the door ---
+
+
+def test_a_wrong_key_is_said_to_be_wrong_and_the_right_one_opens(
+    soldout: Soldout, open_page: OpenPage
+) -> None:
+    office: Office = open_page(Office).expecting(LOST)
+    for wrong in ("not-a-key-of-this-service", "short", "ключ-из-другого-алфавита"):
+        office.enter(wrong)
+        expect(office.refusal("door")).to_have_text("This is not a key of this service.")
+        expect(office.page.get_by_label("Administration key")).to_be_focused()
+        expect(office.button("Sign out")).to_be_hidden()
+        assert office.page.evaluate("sessionStorage.length") == 0
+    office.sign_in(soldout.admin_key)
+    expect(office.button("Sign out")).to_be_visible()
+
+
+def test_the_key_is_kept_in_this_tab_alone_and_sent_as_a_header_alone(
+    soldout: Soldout, open_page: OpenPage
+) -> None:
+    office: Office = open_page(Office)
+    asked: list[tuple[str, bool]] = []
+    office.page.on("request", lambda r: asked.append((r.url, soldout.admin_key in str(r.headers))))
+    office.sign_in(soldout.admin_key)
+    page = office.page
+    assert soldout.admin_key not in "".join(url for url, _ in asked)
+    assert all(with_key for url, with_key in asked if "/admin/now" in url)
+    assert page.context.cookies() == []
+    assert page.evaluate("localStorage.length") == 0
+    assert page.evaluate("Object.values(sessionStorage)") == [soldout.admin_key]
+    assert soldout.admin_key not in page.content()
+    assert page.get_by_label("Administration key").input_value() == ""
+    page.reload()
+    office.live()
+    neighbour = page.context.new_page()
+    neighbour.goto(soldout.url + "/admin")
+    expect(neighbour.get_by_label("Administration key")).to_be_focused()
+    office.button("Sign out").click()
+    expect(page.get_by_label("Administration key")).to_be_focused()
+    assert page.evaluate("sessionStorage.length") == 0
+    page.reload()
+    expect(page.get_by_label("Administration key")).to_be_focused()
+
+
+def test_a_key_that_is_taken_away_shuts_the_door(open_office: OpenOffice) -> None:
+    office = open_office().expecting(LOST)
+
+    def refuse(route: Route) -> None:
+        problem = '{"type": "/problems/forbidden", "status": 403, "detail": "No."}'
+        route.fulfill(status=403, content_type="application/problem+json", body=problem)
+
+    office.page.route("**/admin/now", refuse)
+    expect(office.refusal("door")).to_have_text("This is not a key of this service.")
+    expect(office.button("Sign out")).to_be_hidden()
+    assert office.page.evaluate("sessionStorage.length") == 0
+
+
+def test_the_page_itself_has_no_secret_and_asks_for_no_key(soldout: Soldout, event: str) -> None:
+    page = requests.get(soldout.url + "/admin", timeout=10)
+    assert page.status_code == 200
+    assert event not in page.text
+    assert soldout.admin_key not in page.text
+    moved = requests.get(soldout.url + "/admin/", timeout=10, allow_redirects=False)
+    assert (moved.status_code, moved.headers["Location"]) == (308, "/admin")
+
+
+# --- what moves by itself ---
+
+
+def test_figures_and_curve_move_while_a_crowd_buys(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    office = open_office().choose(event)
+    expect(office.page.locator("#curve .line")).to_have_count(0)
+    for _ in range(5):
+        assert soldout.buy(event, 4).status_code == 201
+    assert soldout.buy(event).status_code == 409
+    office.shows("event-sold", "20").shows("event-remaining", "0").says("Sold out")
+    expect(office.page.locator("#curve .line.sold")).to_have_count(1)
+    expect(office.figure("curve-read")).to_contain_text("20 tickets sold")
+    expect(office.page.locator("#ticket .stamp")).to_be_visible()
+    expect(office.page.locator("#announcer")).to_have_text("The gala: Sold out")
+    expect(office.figure("n-batch")).to_have_text(re.compile(r"\d"))
+    expect(office.figure("s-lock")).to_contain_text("99 % within")
+    expect(office.page.locator("#rush .line.sold")).to_have_count(1)
+    expect(office.orders()).to_have_count(5)
+    office.page.reload()
+    office.live()
+    expect(office.figure("curve-read")).to_contain_text("20 tickets sold")
+
+
+def test_rates_are_of_the_last_second_and_refusals_are_named(
+    tmp_path: Path, open_office: OpenOffice
+) -> None:
+    with serving(tmp_path / "data", web_processes=1) as service:
+        event = put(service, capacity=1)
+        office = open_office(service).choose(event)
+        office.shows("n-sold", "0").shows("n-refused", "0").shows("s-refused", "none just now")
+        seen = office.page.evaluate_handle("""() => {
+            const seen = {sold: new Set(), refused: new Set()};
+            for (const name of ["sold", "refused"]) {
+                const of = document.getElementById(`${name[0] === "s" ? "n" : "s"}-${name}`);
+                new MutationObserver(() => seen[name].add(of.textContent))
+                    .observe(of, {childList: true, characterData: true, subtree: true});
+            }
+            return seen;
+        }""")
+        assert service.buy(event).status_code == 201
+        for _ in range(3):
+            assert service.buy(event).status_code == 409
+        office.shows("s-sold", "1 since the start")
+        told = "seen => [...seen.sold].some(n => Number(n) > 0) && [...seen.refused].join()"
+        office.page.wait_for_function(f"({told})", arg=seen)
+        assert "sold-out" in office.page.evaluate(told, seen)
+        office.shows("n-sold", "0").shows("n-refused", "0")
+
+
+def test_what_the_pointer_or_the_arrow_keys_are_at_is_read(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    office = open_office().choose(event)
+    for _ in range(4):
+        soldout.buy(event, 2)
+    read = office.figure("curve-read")
+    expect(read).to_contain_text("8 tickets sold")
+    curve = office.page.locator("#curve")
+    curve.focus()
+    office.page.keyboard.press("ArrowLeft")
+    expect(read).to_have_text(re.compile(r"\d\d:\d\d:\d\d: 8 sold\."))
+    for _ in range(4):
+        office.page.keyboard.press("ArrowLeft")
+    expect(read).to_have_text(re.compile(r"\d\d:\d\d:\d\d: 2 sold\."))
+    office.page.locator("h1").last.click()
+    expect(read).to_contain_text("8 tickets sold")
+    office.page.get_by_text("The same as a table").click()
+    rows = office.page.locator("#curve-rows tr")
+    assert [row.split("\t")[-1].strip() for row in rows.all_inner_texts()] == ["2", "4", "6", "8"]
+
+
+def test_a_worker_that_stands_still_is_told(soldout: Soldout, open_office: OpenOffice) -> None:
+    office = open_office()
+    workers = office.page.locator("#workers tr")
+    expect(workers).to_have_count(2)
+    expect(workers.first).to_contain_text("worker 1")
+    first, *others = soldout.family()["worker"]
+    pids = workers.locator("td:nth-child(3)").all_inner_texts()
+    assert sorted(pids) == sorted(map(str, [first, *others]))
+    with standing_still(soldout.pid, first, *others):  # and nobody replaces them
+        expect(workers.first).to_contain_text("stands still")
+        expect(office.page.get_by_role("alert")).to_contain_text(["No worker is at work."])
+    expect(workers.first).not_to_contain_text("stands still")
+
+
+def test_a_ledger_that_cannot_be_read_is_told_and_what_was_seen_stays(
+    event: str, open_office: OpenOffice
+) -> None:
+    office = open_office().choose(event)
+
+    def unreadable(route: Route) -> None:
+        told = route.fetch().json()
+        route.fulfill(json=told | {"ledger": "unreadable", "events": [], "workers": []})
+
+    office.page.route("**/admin/now", unreadable)
+    expect(office.page.locator("#trouble")).to_contain_text("The ledger cannot be read")
+    office.shows("event-id", event)
+    office.page.unroute("**/admin/now")
+    expect(office.page.locator("#trouble")).to_be_hidden()
+
+
+def test_a_connection_that_is_lost_is_told_and_comes_back_by_itself(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    office = open_office().choose(event).expecting(LOST)
+    office.page.context.set_offline(True)
+    expect(office.figure("link")).to_have_text("Reconnecting…")
+    expect(office.banner).to_contain_text("The connection is lost")
+    office.button("Pause the sale").click()
+    expect(office.refusal("event")).to_contain_text("it is not known whether it was done")
+    office.page.context.set_offline(False)
+    office.live()
+    expect(office.banner).to_be_hidden()
+    soldout.buy(event, 3)
+    office.shows("event-sold", "3")
+
+
+def test_a_tab_that_nobody_sees_asks_for_nothing(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    office = open_office().choose(event)
+    hide = """hidden => {
+        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    office.page.clock.install()
+    office.page.evaluate(hide, True)
+    asked: list[str] = []
+    office.page.on("request", lambda request: asked.append(request.url))
+    office.page.clock.fast_forward(3_000)  # the look that was under way ends
+    asked.clear()
+    office.page.clock.fast_forward(60_000)
+    assert asked == []
+    soldout.buy(event)
+    office.page.evaluate(hide, False)
+    office.shows("event-sold", "1")
+
+
+def test_what_people_wrote_is_text_and_nothing_else(
+    soldout: Soldout, open_office: OpenOffice
+) -> None:
+    event = put(soldout, name="<b>Bold</b> & <img src=x onerror=alert(1)>")
+    soldout.buy(event, buyer="<i>ann</i>")
+    office = open_office().choose(event)
+    office.shows("event-name", "<b>Bold</b> & <img src=x onerror=alert(1)>")
+    expect(office.orders().locator(".who")).to_have_text("<i>ann</i>")
+
+
+def test_of_several_events_one_is_chosen_and_stays_chosen(
+    soldout: Soldout, open_office: OpenOffice
+) -> None:
+    one, other = put(soldout, name="One"), put(soldout, name="Other")
+    office = open_office().choose(one)
+    row = office.page.locator(f"#events [data-event='{other}'] button")
+    row.focus()
+    office.page.keyboard.press("Enter")
+    office.shows("event-id", other)
+    expect(row).to_have_attribute("aria-current", "true")
+    office.page.reload()
+    office.live().shows("event-id", other)
+
+
+# --- what an operator does ---
+
+
+def test_a_pause_and_its_end_are_seen_where_buyers_are(
+    event: str, open_office: OpenOffice, open_shop: OpenShop
+) -> None:
+    office, sale = open_office().choose(event), open_shop().live().sale(event)
+    office.button("Pause the sale").click()
+    sale.says("Paused")
+    office.says("Paused")
+    expect(office.button("Sell again")).to_be_focused()
+    office.button("Sell again").click()
+    sale.says("On sale")
+    office.says("On sale")
+    sale.buy_button.click()
+    sale.sold()
+    office.shows("event-sold", "1")
+
+
+def test_closing_is_asked_about_and_can_be_taken_back(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    office = open_office().choose(event)
+    close = office.button("Close the sale")
+    close.click()
+    expect(office.page.get_by_role("dialog")).to_have_accessible_name("Close The gala?")
+    expect(office.button("Leave it as it is")).to_be_focused()
+    office.page.keyboard.press("Escape")
+    expect(office.page.get_by_role("dialog")).to_be_hidden()
+    expect(close).to_be_focused()
+    assert soldout.admin("GET", f"/events/{event}").json()["status"] == "on_sale"
+    close.click()
+    office.page.get_by_role("dialog").get_by_role("button", name="Close the sale").click()
+    office.says("Closed")
+    expect(close).to_be_hidden()
+    expect(office.button("Sell again")).to_be_focused()
+    office.page.keyboard.press("Enter")
+    office.says("On sale")
+
+
+def test_a_capacity_is_changed_and_all_else_stays(
+    soldout: Soldout, open_office: OpenOffice
+) -> None:
+    event = put(soldout, name="Priced", ticket_types=PRICED, max_per_buyer=5)
+    before = soldout.admin("GET", f"/events/{event}").json()
+    office = open_office().choose(event)
+    office.page.get_by_label("Capacity of vip").fill("7")
+    office.button("Change capacity").click()
+    office.shows("event-capacity", "57").shows("event-remaining", "57")
+    after = soldout.admin("GET", f"/events/{event}").json()
+    assert [kind.pop("capacity") for kind in after["ticket_types"]] == [50, 7]
+    for kind in before["ticket_types"]:
+        del kind["capacity"]
+    assert after == before
+
+
+def test_a_capacity_below_what_is_sold_is_refused_with_the_reason(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    soldout.buy(event, 12)
+    office = open_office().choose(event).shows("event-sold", "12").expecting(LOST)
+    field = office.page.get_by_label("Capacity of general")
+    field.fill("11")
+    field.press("Enter")
+    expect(office.refusal("resize")).to_have_text(
+        "12 of general are sold or held; nothing was changed."
+    )
+    office.shows("event-capacity", "20")
+    expect(field).to_have_value("11")  # what is being written stays
+    for wrong in ("", "-1", "1.5", "9999999999"):
+        field.fill(wrong)
+        field.press("Enter")
+        expect(office.refusal("resize")).to_contain_text("a whole number")
+    field.fill("12")
+    field.press("Enter")
+    office.shows("event-capacity", "12").says("Sold out")
+    expect(office.refusal("resize")).to_have_text("")
+    soldout.put_event(event, capacity=30)
+    expect(field).to_have_value("30")  # somebody else's change shows where nobody writes
+
+
+def test_an_order_that_is_cancelled_gives_its_stock_back(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    order = soldout.buy(event, 3, buyer="ann@example.com").json()
+    office = open_office().choose(event)
+    row = office.orders()
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("3 general")
+    expect(row).to_contain_text("ann@example.com")
+    cancel = row.get_by_role("button", name=f"Cancel order {order['id']}")
+    cancel.click()
+    dialog = office.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("3 general of ann@example.com")
+    office.answer("Leave it as it is")
+    expect(cancel).to_be_focused()
+    assert soldout.audit(event)["sold"] == 3
+    cancel.click()
+    office.answer("Cancel the order")
+    expect(row).to_contain_text("Cancelled")
+    expect(cancel).to_be_hidden()
+    office.shows("event-remaining", "20").shows("event-sold", "0")
+    expect(office.figure("curve-read")).to_contain_text("3 tickets of them were cancelled since")
+    assert soldout.audit(event)["sold"] == 0
+
+
+def test_an_order_is_found_by_its_id_and_by_its_key_and_can_be_cancelled_there(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    key, uuid = secrets.token_hex(16), "b3f1c2de-9a40-4c6e-8f57-" + secrets.token_hex(6)
+    order = soldout.buy(event, 2, key, buyer="ann@example.com").json()
+    second = soldout.buy(event, 1, uuid).json()
+    office = open_office().expecting(LOST)
+    for wanted, wished in (
+        (order["id"], order),
+        (f"  {order['id'].upper()} ", order),
+        (key, order),
+        (uuid, second),
+    ):
+        found = office.find(wanted)
+        expect(found).to_be_focused()
+        expect(found.locator(".id")).to_have_text(wished["id"])
+        codes = [code.replace(" ", "") for code in found.locator("code").all_inner_texts()]
+        assert codes == [ticket["code"] for ticket in wished["tickets"]]
+    found = office.find(key)
+    expect(found).to_contain_text("ann@example.com")
+    found.get_by_role("button", name="Cancel the order").click()
+    office.answer("Cancel the order")
+    expect(found).to_contain_text("Cancelled")
+    expect(found.get_by_role("button")).to_be_hidden()
+    assert soldout.audit(event)["sold"] == 1
+
+
+def test_what_is_not_found_is_said(event: str, open_office: OpenOffice) -> None:
+    office = open_office().expecting(LOST)
+    refusal = office.refusal("find")
+    for unknown in ("01936b5e-77c8-8f3a-a3c0-1f4e5d6c7b8a", "a-key-that-nobody-has-used"):
+        office.find(unknown)
+        expect(refusal).to_have_text("No order has this id, and none was sold under this key.")
+    for no_name in ("", "short", "ann smith and her friends"):
+        office.find(no_name)
+        expect(refusal).to_contain_text("id nor an idempotency key")
+    expect(office.page.locator("#found .order")).to_have_count(0)
+
+
+def test_the_last_orders_stand_still_under_the_pointer(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    soldout.buy(event)
+    office = open_office().choose(event)
+    expect(office.orders()).to_have_count(1)
+    office.page.locator("#orders-scroll").hover()
+    soldout.buy(event)
+    expect(office.figure("orders-still")).to_have_text("Held still while you are in it")
+    office.shows("event-sold", "2")
+    expect(office.orders()).to_have_count(1)
+    office.page.mouse.move(1, 1)
+    expect(office.orders()).to_have_count(2)
+    expect(office.figure("orders-still")).to_have_text("")
+    newest = office.orders().first.get_attribute("data-order")
+    orders = soldout.admin("GET", f"/events/{event}/orders").json()["orders"]
+    assert newest == orders[-1]["id"]
+
+
+def test_a_row_shows_its_order(soldout: Soldout, event: str, open_office: OpenOffice) -> None:
+    order = soldout.buy(event, 2).json()
+    office = open_office().choose(event)
+    office.orders().get_by_role("button", name=f"Show order {order['id']}").click()
+    expect(office.page.locator("#found .id")).to_have_text(order["id"])
+
+
+def test_all_orders_come_as_a_file(soldout: Soldout, event: str, open_office: OpenOffice) -> None:
+    for _ in range(3):
+        soldout.buy(event, 2, buyer="ann@example.com")
+    office = open_office().choose(event)
+    with office.page.expect_download() as coming:
+        office.button("Orders as CSV").click()
+    download = coming.value
+    assert download.suggested_filename == f"{event}-orders.csv"
+    rows: list[Any] = list(csv.DictReader(io.StringIO(Path(download.path()).read_text())))
+    assert [row["number"] for row in rows] == [str(n) for n in range(1, 7)]
+    expect(office.button("Orders as CSV")).to_be_visible()
+
+
+def test_it_can_all_be_done_with_the_keyboard_alone(soldout: Soldout, open_page: OpenPage) -> None:
+    event = put(soldout, name="By hand")
+    soldout.buy(event, 2)
+    office: Office = open_page(Office)
+    press, page = office.page.keyboard.press, office.page
+    page.keyboard.type(soldout.admin_key)  # the field has the focus
+    press("Enter")
+    office.live().choose(event)
+    page.locator("h1").last.focus()
+
+    def tab_to(name: str) -> None:
+        wanted = page.get_by_role("button", name=name, exact=True)
+        for _ in range(150):
+            press("Tab")
+            if wanted.evaluate("e => e === document.activeElement"):
+                outline = wanted.evaluate("e => getComputedStyle(e).outlineStyle")
+                assert outline == "solid", name
+                return
+        pytest.fail(f"no way to {name}")
+
+    tab_to("Pause the sale")
+    press("Enter")
+    office.says("Paused")
+    press("Enter")
+    office.says("On sale")
+    [order] = soldout.admin("GET", f"/events/{event}/orders").json()["orders"]
+    tab_to(f"Cancel order {order['id']}")
+    press("Enter")
+    press("Tab")
+    press("Enter")
+    office.shows("event-sold", "0")
+    expect(page.locator("#orders-scroll")).to_be_focused()
