@@ -15,6 +15,8 @@ let events = [];
 let chosen = decodeURIComponent(location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "");
 let statusTold = "";
 
+let whenChosen = () => {};
+
 export const chosenEvent = () => events.find((entry) => entry.event === chosen);
 
 // --- all events ---
@@ -57,7 +59,7 @@ function newRow(event) {
   const row = copyOf("event-template");
   row.dataset.event = event;
   row.querySelector("button").addEventListener("click", () => {
-    choose(event);
+    if (event !== chosen) choose(event);
     showList();
     byId("event").focus({ preventScroll: true });
     byId("event").scrollIntoView({ block: "nearest" });
@@ -80,6 +82,7 @@ function choose(event) {
   history.replaceState(null, "", event ? HASH + encodeURIComponent(event) : location.pathname);
   for (const id of ["event-refusal", "resize-refusal"]) setText(byId(id), "");
   byId("kinds").replaceChildren();
+  whenChosen();
   const entry = chosenEvent();
   if (entry) showEvent(entry, Date.now());
 }
@@ -157,7 +160,7 @@ function drawCurve(nowMs, more) {
   const first = points[0][0], last = Math.max(more ? nowMs : 0, ...points.map(([at]) => at));
   // A sale that ended hours ago is not shown as a wall with a plain behind it.
   const span = Math.max(last - first, 2_000);
-  const to = Math.max(last, Math.min(nowMs, last + Math.max(span * 0.08, 5_000)));
+  const to = Math.max(last, Math.min(nowMs, last + span * 0.08));
   const near = issued >= 0.2 * capacity;
   const top = near ? Math.max(capacity, issued) : issued * 1.25;
   const start = first - Math.max(span * 0.02, 100);
@@ -266,8 +269,9 @@ async function submitCapacities() {
   }
 }
 
-/** Let the controls do what they say; `look` shows what came of it. */
-export function prepareEvent(look) {
+/** Let the controls do what they say; `look` shows what came of it, `chose` that it is another event. */
+export function prepareEvent(look, chose) {
+  whenChosen = chose;
   byId("sift").addEventListener("input", showList);
   byId("switch").addEventListener("click", async () => {
     const shut = ["paused", "closed"].includes(chosenEvent()?.status);

@@ -201,6 +201,15 @@ async function download() {
 
 let lookAgain = () => {};
 
+/** What stands there is of another event: it goes at once, and does not wait for what comes. */
+export function forgetList() {
+  looked = { event: "", entries: -1, at: 0 };
+  entered = false;
+  byId("last-orders").replaceChildren();
+  byId("no-orders").hidden = true;
+  showOrders();
+}
+
 /** Let the controls do what they say; `look` shows what came of it. */
 export function prepareOrders(look) {
   lookAgain = look;
@@ -217,8 +226,7 @@ export function prepareOrders(look) {
 }
 
 export function forgetOrders() {
-  looked = { event: "", entries: -1, at: 0 };
-  byId("last-orders").replaceChildren();
+  forgetList();
   byId("found").replaceChildren();
   byId("wanted").value = "";
 }

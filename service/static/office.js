@@ -3,7 +3,7 @@
 import { askJson, hasKey, keepKey, WrongKey } from "./office-key.js";
 import { prepareEvent, showEvents } from "./office-event.js";
 import { forgetNow, showNow } from "./office-now.js";
-import { forgetOrders, prepareOrders, showOrders } from "./office-orders.js";
+import { forgetList, forgetOrders, prepareOrders, showOrders } from "./office-orders.js";
 import { linkDown, linkUp, showLink } from "./link.js";
 import { backoff } from "./stream.js";
 import { byId, setText } from "./words.js";
@@ -85,7 +85,7 @@ byId("leave").addEventListener("click", () => {
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : look()));
 addEventListener("online", look);
 
-prepareEvent(look);
+prepareEvent(look, forgetList);
 prepareOrders(look);
 if (hasKey()) look();
 else byId("key").focus();

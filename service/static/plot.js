@@ -2,7 +2,7 @@
 // arrow keys are at. Colours are the page's own, by class, so they follow light and dark.
 
 const SVG = "http://www.w3.org/2000/svg";
-const LEFT = 52, RIGHT = 10, TOP = 12, BOTTOM = 24; // px, around what is drawn
+const LEFT = 52, RIGHT = 10, TOP = 20, BOTTOM = 24; // px, around what is drawn
 
 function make(name, attributes, text) {
   const node = document.createElementNS(SVG, name);
@@ -92,7 +92,7 @@ export class Plot {
     if (level) {
       const y = this.py(level.y);
       nodes.push(make("line", { class: "level", x1: LEFT, x2: right, y1: y, y2: y }));
-      nodes.push(make("text", { class: "level-text", x: LEFT + 6, y: y + 15 }, level.text));
+      nodes.push(make("text", { class: "level-text", x: right, y: y - 6, "text-anchor": "end" }, level.text));
     }
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#svg.replaceChildren(...nodes, this.#cursor);

@@ -257,11 +257,15 @@ def test_of_several_events_one_is_chosen_and_stays_chosen(
     soldout: Soldout, open_office: OpenOffice
 ) -> None:
     one, other = put(soldout, name="One"), put(soldout, name="Other")
+    orders = {event: soldout.buy(event).json()["id"] for event in (one, other)}
     office = open_office().choose(one)
+    expect(office.orders()).to_have_attribute("data-order", orders[one])
+    office.page.locator("#orders-scroll").hover()  # where it stands still
     row = office.page.locator(f"#events [data-event='{other}'] button")
     row.focus()
     office.page.keyboard.press("Enter")
     office.shows("event-id", other)
+    expect(office.orders()).to_have_attribute("data-order", orders[other])
     expect(row).to_have_attribute("aria-current", "true")
     office.page.reload()
     office.live().shows("event-id", other)
