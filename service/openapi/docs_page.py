@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from functools import partial
+from html import escape as escape_text
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -72,9 +73,17 @@ def resolve(document: Json, told: Json) -> Json:
     return dict(found)
 
 
-def pretty(value: Any) -> str:
-    """Return an example as people read it."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+def pretty(value: Any) -> Markup:
+    """Return an example as people read it, for between tags, where quotes stand for themselves."""
+    return Markup(escape_text(written(value), quote=False))  # noqa: S704 - escaped here
+
+
+def written(value: Any) -> str:
+    """Return an example as text; rows of numbers stay rows."""
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return re.sub(r"\[([\d.,\s]+)\]", lambda row: f"[{' '.join(row[1].split())}]", text)
 
 
 def prose(text: str) -> Markup:

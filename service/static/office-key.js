@@ -37,7 +37,7 @@ export class Refused extends Error {
 
 /** Ask the service. Throws WrongKey, Refused, or what fetch throws if nobody answers in time. */
 export async function ask(path, { method = "GET", body, accept = "application/json", patient } = {}) {
-  if (!/^[!-~]+$/.test(key)) throw new WrongKey(); // no header can carry it
+  if (!/^[ -~]+$/.test(key)) throw new WrongKey(); // no header can carry it
   const response = await fetch(path, {
     method,
     cache: "no-store",

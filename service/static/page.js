@@ -2,6 +2,7 @@
 // every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
 import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purchases.js";
+import { amount, checkChoice, keepChoice, prepareChoice, quantity, wish } from "./choice.js";
 import { linkDown, linkUp } from "./link.js";
 import { Stream } from "./stream.js";
 import { announce, byId, copyOf, count, plural, setText, share, spaced } from "./words.js";
@@ -91,9 +92,8 @@ function takeOver(fresh) {
 
 function replace(known, sale) {
   const focused = known.contains(document.activeElement) ? document.activeElement.id : "";
-  for (const name of ["quantity", "buyer"]) {
-    sale.querySelector("form").elements[name].value = known.querySelector("form").elements[name].value;
-  }
+  sale.querySelector("[name=buyer]").value = known.querySelector("[name=buyer]").value;
+  keepChoice(known, sale);
   known.replaceWith(sale);
   if (focused) byId(focused)?.focus();
 }
@@ -127,16 +127,7 @@ function localTimes(root) {
 
 function prepare(sale) {
   const form = sale.querySelector("form");
-  const quantity = form.elements.quantity;
-  const step = (by) => {
-    const most = Number(quantity.max) || 1;
-    quantity.value = Math.min(most, Math.max(1, (Number(quantity.value) || 0) + by));
-    showPrice(sale);
-  };
-  form.querySelector(".fewer").addEventListener("click", () => step(-1));
-  form.querySelector(".more").addEventListener("click", () => step(1));
-  quantity.addEventListener("input", () => showPrice(sale));
-  sale.querySelector(".kinds").addEventListener("change", () => showPrice(sale));
+  prepareChoice(sale, () => showPrice(sale));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(sale);
@@ -154,10 +145,9 @@ function prepare(sale) {
 }
 
 function showPrice(sale) {
-  const chosen = sale.querySelector(".kind:has(input:checked)");
-  const quantity = Number(sale.querySelector("[name=quantity]").value) || 0;
-  const total = chosen ? money(sale, quantity * Number(chosen.dataset.amount)) : "";
-  setText(sale.querySelector(".act"), `Buy ${plural(quantity, "ticket")}${total && ` · ${total}`}`);
+  checkChoice(sale);
+  const price = money(sale, amount(sale));
+  setText(sale.querySelector(".act"), `Buy ${plural(quantity(sale), "ticket")}${price && ` · ${price}`}`);
 }
 
 function money(sale, amount) {
@@ -172,14 +162,8 @@ function money(sale, amount) {
 function submit(sale) {
   if (sale.dataset.phase) return; // one click is enough
   const form = sale.querySelector("form");
-  const wish = {
-    event: sale.dataset.event,
-    ticket_type: new FormData(form).get("ticket_type"),
-    quantity: Number(form.elements.quantity.value),
-  };
   const buyer = form.elements.buyer.value.trim();
-  if (buyer) wish.buyer = buyer;
-  follow(makePurchase(wish));
+  follow(makePurchase({ ...wish(sale), ...(buyer ? { buyer } : {}) }));
 }
 
 /** Follow a purchase until its fate is known, and show it where its event is. */
@@ -215,16 +199,18 @@ function showSold(sale, order) {
 function showRefusal(sale, problem) {
   if (!sale) return;
   sale.dataset.phase = "";
-  sale.querySelector(".refusal").textContent = inWords(problem);
+  const words = inWords(problem, sale.querySelectorAll(".kind").length > 1);
+  sale.querySelector(".refusal").textContent = words;
   if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
-  else announce(inWords(problem));
+  else announce(words);
 }
 
-function inWords(problem) {
+function inWords(problem, several) {
+  const of = several ? ` of ${problem.ticket_type}` : "";
   const slug = String(problem.type).split("/").pop();
-  if (slug === "sold-out" && problem.remaining) return `Only ${problem.remaining} left. Nothing was bought.`;
+  if (slug === "sold-out" && problem.remaining) return `Only ${count(problem.remaining)}${of} left. Nothing was bought.`;
   if (slug === "sold-out" && problem.held) return "What is left is held, and may come back. Nothing was bought.";
-  if (slug === "sold-out") return "Just sold out. Nothing was bought.";
+  if (slug === "sold-out") return several ? `None${of} is left. Nothing was bought.` : "Just sold out. Nothing was bought.";
   if (slug === "buyer-limit") {
     return `At most ${problem.max_per_buyer} for each buyer; this one has ${problem.bought}. Nothing was bought.`;
   }
@@ -282,11 +268,12 @@ function leaveInDoubt(sale, purchase) {
 
 function doubtOf(purchase) {
   const box = copyOf("unsure-template");
-  const { quantity } = JSON.parse(purchase.body);
+  const { quantity: one, items = [{ quantity: one }] } = JSON.parse(purchase.body);
+  const wanted = items.reduce((sum, item) => sum + item.quantity, 0);
   const name = saleOf(purchase.event)?.querySelector("h2").textContent ?? purchase.event;
   const when = new Date(purchase.at).toLocaleString();
   box.querySelector("p").textContent =
-    `A purchase of ${plural(quantity, "ticket")} for ${name} (${when}) was never answered. ` +
+    `A purchase of ${plural(wanted, "ticket")} for ${name} (${when}) was never answered. ` +
     "Asking again shows its tickets if it was sold, and buys them now if it was not.";
   box.querySelector(".ask").addEventListener("click", () => {
     renew(purchase);

@@ -20,6 +20,7 @@ export function niceStep(most, lines) {
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const TIME_STEPS = [
+  100, 200, 500,
   ...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND), ...[1, 2, 5, 10, 15, 30].map((n) => n * MINUTE),
   ...[1, 2, 3, 6, 12].map((n) => n * HOUR), ...[1, 2, 7, 14, 30, 90, 365].map((n) => n * DAY),
 ];
@@ -31,7 +32,8 @@ export function timeMarks(from, to, lines) {
   const marks = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) marks.push(at);
   const shape = step >= DAY ? { month: "short", day: "numeric" }
-    : { hour: "2-digit", minute: "2-digit", ...(step < MINUTE ? { second: "2-digit" } : {}), hourCycle: "h23" };
+    : { hour: "2-digit", minute: "2-digit", ...(step < MINUTE ? { second: "2-digit" } : {}),
+      ...(step < SECOND ? { fractionalSecondDigits: 1 } : {}), hourCycle: "h23" };
   const format = new Intl.DateTimeFormat("en-GB", shape);
   return marks.map((at) => ({ at, text: format.format(at) }));
 }

@@ -41,6 +41,16 @@ class Sale:
         self.waiting = root.locator(".waiting")
         self.done = root.locator(".done")
 
+    def field(self, ticket_type: str) -> Locator:
+        """Return where it is written how many of a type are wanted, if there are several types."""
+        return self.root.get_by_role("spinbutton", name=ticket_type, exact=True)
+
+    def step(self, ticket_type: str, by: int) -> None:
+        """Press the button for one more, or one fewer, so many times."""
+        name = f"One {ticket_type} {'more' if by > 0 else 'fewer'}"
+        for _ in range(abs(by)):
+            self.root.get_by_role("button", name=name).click(force=True)  # it may say no
+
     def left(self, count: int) -> None:
         """Wait until so many are left."""
         expect(self.root.locator("[data-n=remaining]")).to_have_text(f"{count:,}")
