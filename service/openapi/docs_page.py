@@ -20,11 +20,11 @@ Json = dict[str, Any]
 def write_page(document: Json) -> str:
     """Return the page of a document. Needs an application, for its templates."""
     operations = [
-        {"method": method, "path": path, "curl": curl(path, method, told), **told}
+        {"method": method, "path": path, "curl": between_tags(curl(path, method, told)), **told}
         for path, item in document["paths"].items()
         for method, told in item.items()
     ]
-    return render_plain(
+    page = render_plain(
         "docs.html",
         document=document,
         operations=operations,
@@ -35,6 +35,7 @@ def write_page(document: Json) -> str:
         prose=prose,
         words=words,
     )
+    return re.sub(r"\n +(?=<)", "\n", page)  # the template's indents: a tenth of it
 
 
 def curl(path: str, method: str, told: Json) -> str:
@@ -73,9 +74,14 @@ def resolve(document: Json, told: Json) -> Json:
     return dict(found)
 
 
+def between_tags(text: str) -> Markup:
+    """Return text as HTML; between tags quotes stand for themselves."""
+    return Markup(escape_text(text, quote=False))  # noqa: S704 - escaped here
+
+
 def pretty(value: Any) -> Markup:
-    """Return an example as people read it, for between tags, where quotes stand for themselves."""
-    return Markup(escape_text(written(value), quote=False))  # noqa: S704 - escaped here
+    """Return an example as people read it."""
+    return between_tags(written(value))
 
 
 def written(value: Any) -> str:
