@@ -183,6 +183,7 @@ const emptyPlot = (nowMs, capacity) => ({
 const clock = (ms) => new Date(ms).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
 function readCurve(place) {
+  byId("curve-read").ariaLive = place === null ? "off" : "polite"; // what is sold is not read out all the time
   if (curve?.event !== chosen || !curve.points.length) {
     setText(byId("curve-read"), "Nothing is sold yet.");
     return;

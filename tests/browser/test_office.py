@@ -163,8 +163,10 @@ def test_what_the_pointer_or_the_arrow_keys_are_at_is_read(
     read = office.figure("curve-read")
     expect(read).to_contain_text("8 tickets sold")
     curve = office.page.locator("#curve")
+    expect(read).to_have_attribute("aria-live", "off")
     curve.focus()
     office.page.keyboard.press("ArrowLeft")
+    expect(read).to_have_attribute("aria-live", "polite")
     expect(read).to_have_text(re.compile(r"\d\d:\d\d:\d\d: 8 sold\."))
     for _ in range(4):
         office.page.keyboard.press("ArrowLeft")
