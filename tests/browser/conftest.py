@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -56,6 +57,14 @@ def soldout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
     folder = tmp_path_factory.mktemp("browser")
     with serving(folder / "data", wait_seconds=0.5) as service:
         yield service
+
+
+@pytest.fixture
+def event(soldout: Soldout) -> str:
+    """An event of the test's own, with 20 tickets."""
+    name = f"gala-{secrets.token_hex(4)}"
+    soldout.put_event(name, name="The gala", capacity=20)
+    return name
 
 
 AnyVisit = TypeVar("AnyVisit", bound=Visit)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Self
 
 from playwright.sync_api import Locator, expect
 
 from tests.browser.visit import Visit
+from tests.harness import Soldout
+
+
+def put(service: Soldout, **body: object) -> str:
+    """Put an event of the test's own, with 20 tickets unless it says otherwise."""
+    name = f"event-{secrets.token_hex(4)}"
+    service.put_event(name, **(body if "ticket_types" in body else {"capacity": 20, **body}))
+    return name
 
 
 class Office(Visit):

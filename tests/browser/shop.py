@@ -76,3 +76,9 @@ def tickets_of(service: Soldout, event: str) -> list[str]:
         + " ".join(re.findall("....", ticket["code"]))
         for ticket in order["tickets"]
     ]
+
+
+def check_bought_once(service: Soldout, event: str, tickets: int = 1) -> None:
+    """Check that an event sold one order of so many tickets, and nothing else."""
+    audit = service.audit(event)
+    assert (audit["orders"], audit["sold"]) == (1, tickets)
