@@ -26,7 +26,7 @@ async function look() {
   looking = lookOnce();
   await looking;
   looking = null;
-  if (hasKey() && !document.hidden) timer = setTimeout(look, failures ? backoff(Math.min(failures, 4)) : EVERY_MS);
+  if (hasKey()) timer = setTimeout(look, failures ? backoff(Math.min(failures, 4)) : EVERY_MS);
 }
 
 async function lookOnce() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 from playwright.sync_api import Route, expect
@@ -206,21 +207,37 @@ def test_a_connection_that_is_lost_is_told_and_comes_back_by_itself(
 def test_a_tab_that_nobody_sees_asks_for_nothing(
     soldout: Soldout, event: str, open_office: OpenOffice
 ) -> None:
-    office = open_office().choose(event)
-    hide = """hidden => {
-        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
+    office = open_office()
     office.page.clock.install()
-    office.page.evaluate(hide, True)
+    office.page.reload()
+    office.choose(event)
+    office.page.evaluate("""() => {
+        window.hide = hidden => {
+            Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));
+        };
+        const send = window.fetch;
+        window.fetch = (...wanted) => {  // in the middle of a look
+            window.fetch = send;
+            window.hide(true);
+            return send(...wanted);
+        };
+    }""")
+    office.page.wait_for_function("() => document.hidden")
     asked: list[str] = []
-    office.page.on("request", lambda request: asked.append(request.url))
-    office.page.clock.fast_forward(3_000)  # the look that was under way ends
-    asked.clear()
-    office.page.clock.fast_forward(60_000)
-    assert asked == []
+    office.page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+
+    def a_minute_later() -> list[str]:
+        asked.clear()
+        for _ in range(3):
+            office.page.clock.fast_forward(20_000)
+            office.page.evaluate("fetch('/healthz').then(answer => answer.text())")
+        return asked
+
+    a_minute_later()  # what was under way ends
+    assert a_minute_later() == ["/healthz"] * 3
     soldout.buy(event)
-    office.page.evaluate(hide, False)
+    office.page.evaluate("window.hide(false)")
     office.shows("event-sold", "1")
 
 
@@ -244,8 +261,18 @@ def test_of_several_events_one_is_chosen_and_stays_chosen(
     office.page.locator("#orders-scroll").hover()  # where it stands still
     row = office.page.locator(f"#events [data-event='{other}'] button")
     row.focus()
-    office.page.keyboard.press("Enter")
+    slow: list[Route] = []
+
+    def hold(route: Route) -> None:
+        slow.append(route)
+
+    office.page.route(f"**/events/{other}/orders*", hold)
+    with office.page.expect_request(f"**/events/{other}/orders*"):
+        office.page.keyboard.press("Enter")
     office.shows("event-id", other)
+    expect(office.orders()).to_have_count(0)  # what was there is of another event
+    for route in slow:
+        route.continue_()
     expect(office.orders()).to_have_attribute("data-order", orders[other])
     expect(row).to_have_attribute("aria-current", "true")
     office.page.reload()
