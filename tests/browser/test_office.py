@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -186,6 +187,29 @@ def test_a_ledger_that_cannot_be_read_is_told_and_what_was_seen_stays(
     office.shows("event-id", event)
     office.page.unroute("**/admin/now")
     expect(office.page.locator("#trouble")).to_be_hidden()
+
+
+def test_behind_a_balancer_each_host_is_compared_with_itself(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    """Two hosts with counters of their own answer in turn: what sold in neither is no sale."""
+    office = open_office().choose(event)
+    turns = itertools.cycle([("north", 0), ("south", 1_000_000)])
+
+    def balance(route: Route) -> None:
+        name, more = next(turns)
+        told = route.fetch().json()
+        host = told["this_host"]
+        host["name"] = name
+        host["purchases"]["sold"] += more
+        route.fulfill(json=told | {"hosts": "many"})
+
+    office.page.route("**/admin/now", balance)
+    expect(office.figure("whose")).to_contain_text(re.compile("(north|south), (north|south)"))
+    office.shows("n-sold", "0")
+    soldout.buy(event)
+    expect(office.figure("n-sold")).to_have_text(re.compile(r"0\.[1-9]|1|1\.\d"))
+    expect(office.page.locator("#workers tr").first).to_contain_text(re.compile(r"\S+ 1"))
 
 
 def test_a_connection_that_is_lost_is_told_and_comes_back_by_itself(
