@@ -59,3 +59,8 @@ def answer(
     length = str(len(data))
     known = [("Content-Type", media_type), ("Content-Length", length), *security, *headers]
     return Answer([data], _LINES[status], CleanHeaders(known))
+
+
+def moved(address: str) -> Answer:
+    """Send whoever wrote a page's address in another way to where it is."""
+    return answer(b"", 308, ("Location", address), media_type="text/plain; charset=utf-8")

@@ -1,20 +1,22 @@
-"""For people: `GET /`, the live page, with its script, its style and its icon.
+"""For people: `GET /`, the live page, and `GET /admin`, the box office, with their files.
 
-The page is whole without the script: what is on sale, and how much is left. The script
-(`static/page.js`) keeps it up to date, and buys.
+The live page is whole without its script: what is on sale, and how much is left. The script
+(`static/page.js`) keeps it up to date, and buys. The box office is an empty house, the same for
+everybody; its script (`static/office.js`) fills it for who has the key.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from flask import Blueprint, render_template, request
 
-from service.answers import NOT_STORED, Answer, answer
+from service.answers import NOT_STORED, Answer, answer, moved
 from service.problems import Problem
 from service.views import Stock, to_rfc3339, view_stock
 from workers.domain import MAX_TICKETS_PER_ORDER, NO_CURRENCY, Event
@@ -171,6 +173,18 @@ def blueprint(reader: LedgerReader, recent: Recent) -> Blueprint:
             ".html",
             NOT_STORED,  # a copy that a browser kept brings back a clock that stood still
         )
+
+    @cache
+    def render_office() -> bytes:
+        return render_template("office.html", static=f"/static/{mark}", words=WORDS).encode()
+
+    @routes.get("/admin")
+    def office() -> Answer:
+        return _answer(render_office, lambda: gzip.compress(render_office()), ".html", NOT_KEPT)
+
+    @routes.get("/admin/")
+    def office_too() -> Answer:
+        return moved("/admin")
 
     @routes.get("/static/<wanted_mark>/<name>")
     def static(wanted_mark: str, name: str) -> Answer:

@@ -94,7 +94,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "sold-out": Kind(
         409,
-        "Sold out",
+        "Not enough tickets left",
         "Not enough tickets of this type remain; an order is all or nothing.",
         "Ask for as many as remain; those held may come back. The same key may be tried again.",
     ),
@@ -241,6 +241,13 @@ def slug_of(error: Exception) -> str:
             return "internal-error"
 
 
+def in_our_words(slug: str, method: str, methods: list[str]) -> str:
+    """Return the detail of what Flask found by itself, and would tell as a library does."""
+    if slug == "method-not-allowed":
+        return f"This address takes {', '.join(methods)}, and not {method}."
+    return KINDS[slug].meaning
+
+
 def install(app: Flask, slot: Slot | None = None) -> None:
     """Let every failure of this app answer with a problem document, and serve their pages."""
     pages = Blueprint("problems", __name__)
@@ -291,8 +298,8 @@ def install(app: Flask, slot: Slot | None = None) -> None:
         slug = _SLUGS_BY_STATUS.get(error.code or 500)
         if slug is None:
             return Problem("internal-error", "See the service's log.").response()
-        valid_methods = getattr(error, "valid_methods", None)
-        headers = {"Allow": ", ".join(sorted(valid_methods))} if valid_methods else None
-        return Problem(slug, error.description or KINDS[slug].meaning, headers).response()
+        methods = sorted(getattr(error, "valid_methods", None) or ())
+        headers = {"Allow": ", ".join(methods)} if methods else None
+        return Problem(slug, in_our_words(slug, request.method, methods), headers).response()
 
     app.register_blueprint(pages)

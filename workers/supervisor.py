@@ -141,6 +141,7 @@ class Supervisor:
             log.info("%d workers are ready", self._settings.workers)
             return
         log.info("selling at http://%s", self._settings.bind)
+        log.info("the box office is at http://%s/admin", self._settings.bind)
         if self._settings.admin_key is None:
             log.info("the admin key is in %s", self._settings.admin_key_path)
         if self._when_ready:

@@ -12,7 +12,7 @@ import functools
 import msgspec
 from flask import Blueprint
 
-from service.answers import Answer, answer
+from service.answers import Answer, answer, moved
 from service.openapi.docs_page import write_page
 from service.openapi.document import build_document
 from service.plain_page import plain_page
@@ -39,5 +39,9 @@ def blueprint() -> Blueprint:
     @routes.get("/docs")
     def docs() -> Answer:
         return plain_page(written())
+
+    @routes.get("/docs/")
+    def docs_too() -> Answer:
+        return moved("/docs")
 
     return routes

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from functools import partial
+from html import escape as escape_text
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -19,11 +20,11 @@ Json = dict[str, Any]
 def write_page(document: Json) -> str:
     """Return the page of a document. Needs an application, for its templates."""
     operations = [
-        {"method": method, "path": path, "curl": curl(path, method, told), **told}
+        {"method": method, "path": path, "curl": between_tags(curl(path, method, told)), **told}
         for path, item in document["paths"].items()
         for method, told in item.items()
     ]
-    return render_plain(
+    page = render_plain(
         "docs.html",
         document=document,
         operations=operations,
@@ -34,6 +35,7 @@ def write_page(document: Json) -> str:
         prose=prose,
         words=words,
     )
+    return re.sub(r"\n +(?=<)", "\n", page)  # the template's indents: a tenth of it
 
 
 def curl(path: str, method: str, told: Json) -> str:
@@ -72,9 +74,22 @@ def resolve(document: Json, told: Json) -> Json:
     return dict(found)
 
 
-def pretty(value: Any) -> str:
+def between_tags(text: str) -> Markup:
+    """Return text as HTML; between tags quotes stand for themselves."""
+    return Markup(escape_text(text, quote=False))  # noqa: S704 - escaped here
+
+
+def pretty(value: Any) -> Markup:
     """Return an example as people read it."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return between_tags(written(value))
+
+
+def written(value: Any) -> str:
+    """Return an example as text; rows of numbers stay rows."""
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return re.sub(r"\[([\d.,\s]+)\]", lambda row: f"[{' '.join(row[1].split())}]", text)
 
 
 def prose(text: str) -> Markup:

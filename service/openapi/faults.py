@@ -9,12 +9,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from werkzeug.exceptions import MethodNotAllowed, RequestEntityTooLarge
 
 from service import wire
 from service.openapi.examples import PREMIERE_MS
 from service.openapi.words import Header
-from service.problems import KINDS, Problem, document
+from service.problems import KINDS, Problem, document, in_our_words
 from service.views import Count, Moment
 from workers import domain
 
@@ -82,7 +81,10 @@ _SAID: Final[dict[str, tuple[Problem, str]]] = {
         "/orders/01936b5e-77c8-8f3a-a3c0-1f4e5d6c7b8a",
     ),
     "method-not-allowed": (
-        Problem("method-not-allowed", MethodNotAllowed.description),
+        Problem(
+            "method-not-allowed",
+            in_our_words("method-not-allowed", "DELETE", ["OPTIONS", "POST"]),
+        ),
         "/buy",
     ),
     "request-timeout": (
@@ -95,7 +97,7 @@ _SAID: Final[dict[str, tuple[Problem, str]]] = {
         wire.to_problem(domain.CapacityCommitted("general", 2, 7)),
         "/events/recital",
     ),
-    "too-large": (Problem("too-large", RequestEntityTooLarge.description), "/buy"),
+    "too-large": (Problem("too-large", in_our_words("too-large", "POST", [])), "/buy"),
     "address-too-long": (
         Problem(
             "address-too-long", "This is not a request: Request Line is too large (5021 > 4094)"

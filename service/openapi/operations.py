@@ -205,6 +205,16 @@ RUNNING: Final = (
     ),
     Operation(
         method="get",
+        path="/admin",
+        id="getBoxOffice",
+        tag="running",
+        summary="The box office, as a page for who runs a sale",
+        description="The same for everybody: what it shows, its script asks for with the key.",
+        answers={200: in_html("The page.")},
+        problems=ANY,
+    ),
+    Operation(
+        method="get",
         path="/metrics",
         id="getMetrics",
         tag="running",

@@ -2,29 +2,23 @@
 // every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
 import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purchases.js";
+import { amount, checkChoice, keepChoice, prepareChoice, quantity, wish } from "./choice.js";
+import { linkDown, linkUp } from "./link.js";
 import { Stream } from "./stream.js";
+import { announce, byId, copyOf, count, plural, setText, share, spaced } from "./words.js";
 
-const BANNER_AFTER_MS = 3_000; // a process that restarts is back before anybody needs to know
+const LOST =
+  "The connection is lost, and the numbers stand still. We try again by ourselves. A purchase " +
+  "under way is safe: we ask again with the same key, and it is never sold twice.";
 const HIDDEN_AFTER_MS = 10_000; // a tab that nobody sees gives its connection back
 const FOLD_MS = 400; // several events that changed are fetched together, and not by all at once
 
-const byId = (id) => document.getElementById(id);
 const sales = () => [...document.querySelectorAll(".sale")];
 const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
-const count = (number) => number.toLocaleString("en");
-const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 // The server's clock, from what was made for this page. What the stream tells was written when the
 // stock changed, hours ago perhaps.
 let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
-
-function setText(element, text) {
-  if (element && element.textContent !== String(text)) element.textContent = text;
-}
-
-function announce(text) {
-  byId("announcer").textContent = text;
-}
 
 // --- numbers ---
 
@@ -38,9 +32,9 @@ function showStock(entry) {
   for (const name of ["remaining", "capacity", "sold", "held"]) {
     setText(sale.querySelector(`[data-n=${name}]`), count(entry[name]));
   }
-  const share = (part) => (entry.capacity ? (100 * part) / entry.capacity : 0).toFixed(2);
-  sale.querySelector(".bar .remaining").setAttribute("width", share(entry.remaining));
-  sale.querySelector(".bar .held").setAttribute("width", share(entry.remaining + entry.held));
+  const { remaining, held, capacity } = entry;
+  sale.querySelector(".bar .remaining").setAttribute("width", share(remaining, capacity));
+  sale.querySelector(".bar .held").setAttribute("width", share(remaining + held, capacity));
   for (const type of entry.ticket_types) showKind(sale, type);
   if (sale.dataset.status !== entry.status) showStatus(sale, entry.status);
   showPrice(sale);
@@ -98,9 +92,8 @@ function takeOver(fresh) {
 
 function replace(known, sale) {
   const focused = known.contains(document.activeElement) ? document.activeElement.id : "";
-  for (const name of ["quantity", "buyer"]) {
-    sale.querySelector("form").elements[name].value = known.querySelector("form").elements[name].value;
-  }
+  sale.querySelector("[name=buyer]").value = known.querySelector("[name=buyer]").value;
+  keepChoice(known, sale);
   known.replaceWith(sale);
   if (focused) byId(focused)?.focus();
 }
@@ -134,16 +127,7 @@ function localTimes(root) {
 
 function prepare(sale) {
   const form = sale.querySelector("form");
-  const quantity = form.elements.quantity;
-  const step = (by) => {
-    const most = Number(quantity.max) || 1;
-    quantity.value = Math.min(most, Math.max(1, (Number(quantity.value) || 0) + by));
-    showPrice(sale);
-  };
-  form.querySelector(".fewer").addEventListener("click", () => step(-1));
-  form.querySelector(".more").addEventListener("click", () => step(1));
-  quantity.addEventListener("input", () => showPrice(sale));
-  sale.querySelector(".kinds").addEventListener("change", () => showPrice(sale));
+  prepareChoice(sale, () => showPrice(sale));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(sale);
@@ -161,10 +145,9 @@ function prepare(sale) {
 }
 
 function showPrice(sale) {
-  const chosen = sale.querySelector(".kind:has(input:checked)");
-  const quantity = Number(sale.querySelector("[name=quantity]").value) || 0;
-  const total = chosen ? money(sale, quantity * Number(chosen.dataset.amount)) : "";
-  setText(sale.querySelector(".act"), `Buy ${plural(quantity, "ticket")}${total && ` · ${total}`}`);
+  checkChoice(sale);
+  const price = money(sale, amount(sale));
+  setText(sale.querySelector(".act"), `Buy ${plural(quantity(sale), "ticket")}${price && ` · ${price}`}`);
 }
 
 function money(sale, amount) {
@@ -179,14 +162,8 @@ function money(sale, amount) {
 function submit(sale) {
   if (sale.dataset.phase) return; // one click is enough
   const form = sale.querySelector("form");
-  const wish = {
-    event: sale.dataset.event,
-    ticket_type: new FormData(form).get("ticket_type"),
-    quantity: Number(form.elements.quantity.value),
-  };
   const buyer = form.elements.buyer.value.trim();
-  if (buyer) wish.buyer = buyer;
-  follow(makePurchase(wish));
+  follow(makePurchase({ ...wish(sale), ...(buyer ? { buyer } : {}) }));
 }
 
 /** Follow a purchase until its fate is known, and show it where its event is. */
@@ -222,16 +199,18 @@ function showSold(sale, order) {
 function showRefusal(sale, problem) {
   if (!sale) return;
   sale.dataset.phase = "";
-  sale.querySelector(".refusal").textContent = inWords(problem);
+  const words = inWords(problem, sale.querySelectorAll(".kind").length > 1);
+  sale.querySelector(".refusal").textContent = words;
   if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
-  else announce(inWords(problem));
+  else announce(words);
 }
 
-function inWords(problem) {
+function inWords(problem, several) {
+  const of = several ? ` of ${problem.ticket_type}` : "";
   const slug = String(problem.type).split("/").pop();
-  if (slug === "sold-out" && problem.remaining) return `Only ${problem.remaining} left. Nothing was bought.`;
+  if (slug === "sold-out" && problem.remaining) return `Only ${count(problem.remaining)}${of} left. Nothing was bought.`;
   if (slug === "sold-out" && problem.held) return "What is left is held, and may come back. Nothing was bought.";
-  if (slug === "sold-out") return "Just sold out. Nothing was bought.";
+  if (slug === "sold-out") return several ? `None${of} is left. Nothing was bought.` : "Just sold out. Nothing was bought.";
   if (slug === "buyer-limit") {
     return `At most ${problem.max_per_buyer} for each buyer; this one has ${problem.bought}. Nothing was bought.`;
   }
@@ -241,15 +220,15 @@ function inWords(problem) {
 // --- what was bought here ---
 
 function ticketOf(ticket) {
-  const line = byId("ticket-template").content.firstElementChild.cloneNode(true);
+  const line = copyOf("ticket-template");
   line.querySelector(".number").textContent = `No. ${ticket.number}`;
   line.querySelector(".type").textContent = ticket.ticket_type;
-  line.querySelector("code").textContent = ticket.code.replace(/(.{4})(?=.)/g, "$1 ");
+  line.querySelector("code").textContent = spaced(ticket.code);
   return line;
 }
 
 function orderOf(order) {
-  const card = byId("order-template").content.firstElementChild.cloneNode(true);
+  const card = copyOf("order-template");
   const sale = saleOf(order.event);
   const total = sale ? money(sale, order.total.amount) : "";
   const when = new Date(order.sold_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -288,12 +267,13 @@ function leaveInDoubt(sale, purchase) {
 }
 
 function doubtOf(purchase) {
-  const box = byId("unsure-template").content.firstElementChild.cloneNode(true);
-  const { quantity } = JSON.parse(purchase.body);
+  const box = copyOf("unsure-template");
+  const { quantity: one, items = [{ quantity: one }] } = JSON.parse(purchase.body);
+  const wanted = items.reduce((sum, item) => sum + item.quantity, 0);
   const name = saleOf(purchase.event)?.querySelector("h2").textContent ?? purchase.event;
   const when = new Date(purchase.at).toLocaleString();
   box.querySelector("p").textContent =
-    `A purchase of ${plural(quantity, "ticket")} for ${name} (${when}) was never answered. ` +
+    `A purchase of ${plural(wanted, "ticket")} for ${name} (${when}) was never answered. ` +
     "Asking again shows its tickets if it was sold, and buys them now if it was not.";
   box.querySelector(".ask").addEventListener("click", () => {
     renew(purchase);
@@ -309,30 +289,10 @@ function doubtOf(purchase) {
 
 // --- the connection ---
 
-let bannerTimer = null;
-
-function showLink(state, word) {
-  byId("link").dataset.link = state;
-  setText(byId("link-word"), word);
-}
-
 const stream = new Stream("/remaining/stream", {
-  up() {
-    clearTimeout(bannerTimer);
-    bannerTimer = null;
-    byId("banner").hidden = true;
-    byId("banner").textContent = "";
-    showLink("live", "Live");
-  },
+  up: () => linkUp(),
   down() {
-    if (document.hidden) return;
-    showLink("lost", "Reconnecting…");
-    bannerTimer ??= setTimeout(() => {
-      byId("banner").hidden = false;
-      byId("banner").textContent =
-        "The connection is lost, and the numbers stand still. We try again by ourselves. A purchase " +
-        "under way is safe: we ask again with the same key, and it is never sold twice.";
-    }, BANNER_AFTER_MS);
+    if (!document.hidden) linkDown(LOST);
   },
   async full() {
     const response = await fetch("/remaining", { cache: "no-store" });
@@ -340,8 +300,7 @@ const stream = new Stream("/remaining/stream", {
     const { as_of, events } = await response.json();
     clockOffsetMs = Date.parse(as_of) - Date.now();
     for (const entry of events) showStock(entry);
-    this.up();
-    showLink("slow", "Every few seconds");
+    linkUp("slow", "Every few seconds");
   },
   message(event, data) {
     if (event === "remaining") showStock(JSON.parse(data));

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
+from tests.browser.office import Office
 from tests.browser.shop import Shop
+from tests.browser.visit import Visit
 from tests.harness import Soldout, serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -27,6 +31,7 @@ FLAGS = (
 ACTION_MS = 20_000  # for what a test waits for; machines may be busy
 
 OpenShop = Callable[..., Shop]
+OpenOffice = Callable[..., Office]
 
 
 @pytest.fixture(scope="session")
@@ -55,19 +60,48 @@ def soldout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
 
 
 @pytest.fixture
-def open_shop(browser: Browser, soldout: Soldout) -> Iterator[OpenShop]:
-    """Opens the live page, each time as somebody else; looks at last whether all went well."""
+def event(soldout: Soldout) -> str:
+    """An event of the test's own, with 20 tickets."""
+    name = f"gala-{secrets.token_hex(4)}"
+    soldout.put_event(name, name="The gala", capacity=20)
+    return name
+
+
+AnyVisit = TypeVar("AnyVisit", bound=Visit)
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(browser: Browser, soldout: Soldout) -> Iterator[OpenPage]:
+    """Opens a page, each time as somebody else; looks at last whether all went well."""
     with ExitStack() as stack:
 
-        def open_shop(service: Soldout = soldout, **context: Any) -> Shop:
+        def open_page(kind: type[AnyVisit], service: Soldout = soldout, **context: Any) -> AnyVisit:
             visitor = browser.new_context(**context)
             stack.callback(visitor.close)
             visitor.set_default_timeout(ACTION_MS)
-            shop = Shop(visitor.new_page(), service.url)
-            stack.callback(shop.check_nothing_went_wrong)  # before its context is closed
-            return shop.visit()
+            visit = kind(visitor.new_page(), service.url)
+            stack.callback(visit.check_nothing_went_wrong)  # before its context is closed
+            return visit.visit()
 
-        yield open_shop
+        yield open_page
+
+
+@pytest.fixture
+def open_shop(open_page: OpenPage) -> OpenShop:
+    """Opens the live page, each time as somebody else."""
+    return partial(open_page, Shop)
+
+
+@pytest.fixture
+def open_office(open_page: OpenPage, soldout: Soldout) -> OpenOffice:
+    """Opens the box office and signs in, each time as somebody else."""
+
+    def open_office(service: Soldout = soldout, **context: Any) -> Office:
+        office: Office = open_page(Office, service, **context)
+        return office.sign_in(service.admin_key)
+
+    return open_office
 
 
 @pytest.fixture

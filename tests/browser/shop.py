@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Self
-from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Locator, expect
 
+from tests.browser.visit import Visit
 from tests.harness import Soldout
 
 KEPT = "Object.keys(localStorage).filter(name => name.startsWith('soldout.pending.')).length"
 
 
-class Shop:
-    """One visitor's page. Console errors must be announced with `expecting`."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self._expected: list[str] = []
-        self._errors: list[str] = []
-        self._hosts: set[str] = set()
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self._errors.append(f"uncaught: {error}"))
-        page.on("request", self._on_request)
-
-    def visit(self) -> Self:
-        """Open the page, and wait until the script has taken over, if there is one."""
-        self.page.goto(self.url)
-        return self
+class Shop(Visit):
+    """One visitor's page of what is on sale."""
 
     def sale(self, event: str) -> Sale:
         """Return what the page shows of an event."""
@@ -40,38 +24,9 @@ class Shop:
         """What was bought in this browser."""
         return self.page.get_by_role("region", name="Your tickets").locator(".order")
 
-    @property
-    def banner(self) -> Locator:
-        """What says that the connection is lost."""
-        return self.page.locator("#banner")
-
-    def live(self) -> Self:
-        """Wait until the stream is open."""
-        expect(self.page.locator("#link")).to_have_text("Live")
-        return self
-
     def purchases_kept(self) -> int:
         """Count the purchases whose fate this browser does not know."""
         return int(self.page.evaluate(KEPT))
-
-    def expecting(self, pattern: str) -> Self:
-        """Let the console say this: a browser reports refusals there, too."""
-        self._expected.append(pattern)
-        return self
-
-    def check_nothing_went_wrong(self) -> None:
-        """Nothing in the console, no other host asked: a policy that is broken shows in both."""
-        assert self._errors == []
-        assert self._hosts == {urlsplit(self.url).netloc}
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type not in ("error", "warning"):
-            return
-        if not any(re.search(pattern, message.text) for pattern in self._expected):
-            self._errors.append(message.text)
-
-    def _on_request(self, request: Request) -> None:
-        self._hosts.add(urlsplit(request.url).netloc)
 
 
 class Sale:
@@ -85,6 +40,16 @@ class Sale:
         self.refusal = root.locator(".refusal")
         self.waiting = root.locator(".waiting")
         self.done = root.locator(".done")
+
+    def field(self, ticket_type: str) -> Locator:
+        """Return where it is written how many of a type are wanted, if there are several types."""
+        return self.root.get_by_role("spinbutton", name=ticket_type, exact=True)
+
+    def step(self, ticket_type: str, by: int) -> None:
+        """Press the button for one more, or one fewer, so many times."""
+        name = f"One {ticket_type} {'more' if by > 0 else 'fewer'}"
+        for _ in range(abs(by)):
+            self.root.get_by_role("button", name=name).click(force=True)  # it may say no
 
     def left(self, count: int) -> None:
         """Wait until so many are left."""
@@ -111,3 +76,9 @@ def tickets_of(service: Soldout, event: str) -> list[str]:
         + " ".join(re.findall("....", ticket["code"]))
         for ticket in order["tickets"]
     ]
+
+
+def check_bought_once(service: Soldout, event: str, tickets: int = 1) -> None:
+    """Check that an event sold one order of so many tickets, and nothing else."""
+    audit = service.audit(event)
+    assert (audit["orders"], audit["sold"]) == (1, tickets)

@@ -11,29 +11,12 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import OpenShop
-from tests.browser.shop import Shop, tickets_of
+from tests.browser.shop import Shop, check_bought_once, tickets_of
 from tests.faults.stopping import standing_still
 from tests.harness import Soldout
 
-PRICED = [
-    {"id": "standing", "capacity": 50, "price": {"amount": 2500, "currency": "EUR"}},
-    {"id": "vip", "capacity": 3, "price": {"amount": 9900, "currency": "EUR"}},
-]
 LOST = "Failed to load resource"
 OLD_MS = 6 * 60_000
-
-
-@pytest.fixture
-def event(soldout: Soldout) -> str:
-    """An event of the test's own, with 20 tickets."""
-    name = f"gala-{secrets.token_hex(4)}"
-    soldout.put_event(name, name="The gala", capacity=20)
-    return name
-
-
-def check_bought_once(service: Soldout, event: str, tickets: int = 1) -> None:
-    audit = service.audit(event)
-    assert (audit["orders"], audit["sold"]) == (1, tickets)
 
 
 def test_one_click_buys_and_shows_the_ticket(
@@ -187,26 +170,6 @@ def test_the_key_is_kept_before_anything_is_sent(event: str, open_shop: OpenShop
     shop.sale(event).buy_button.click()
     shop.sale(event).sold()
     assert shop.page.evaluate("window.keptAtSend") == f"soldout.pending.{kept[0]}"
-
-
-def test_ticket_type_and_quantity_can_be_chosen_and_the_price_follows(
-    soldout: Soldout, open_shop: OpenShop
-) -> None:
-    event = f"choice-{secrets.token_hex(4)}"
-    soldout.put_event(event, name="The choice", ticket_types=PRICED, max_per_order=3)
-    sale = open_shop().live().sale(event)
-    expect(sale.buy_button).to_have_text("Buy 1 ticket · €25.00")
-    sale.root.get_by_role("radio", name="vip").check()
-    more = sale.root.get_by_role("button", name="One ticket more")
-    for _ in range(4):
-        more.click()
-    expect(sale.buy_button).to_have_text("Buy 3 tickets · €297.00")
-    sale.root.get_by_role("button", name="One ticket fewer").click()
-    sale.buy_button.click()
-    assert [text.split("\n")[:2] for text in sale.sold()] == [["No. 1", "vip"], ["No. 2", "vip"]]
-    vip = sale.root.locator("[data-kind=vip]")
-    expect(vip).to_contain_text("1 left")
-    assert soldout.admin("GET", f"/remaining/{event}").json()["ticket_types"][1]["sold"] == 2
 
 
 def test_an_event_with_a_limit_asks_who_buys_and_says_when_it_is_reached(

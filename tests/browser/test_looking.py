@@ -144,7 +144,7 @@ def test_ticket_types_that_change_are_taken_over(soldout: Soldout, open_shop: Op
     soldout.put_event(
         event, ticket_types=[{"id": "general", "capacity": 20}, {"id": "late", "capacity": 5}]
     )
-    expect(sale.root.get_by_role("radio")).to_have_count(2)
+    expect(sale.root.locator(".kind .stepper")).to_have_count(2)
     sale.left(25)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def test_the_demo_is_on_sale_as_its_one_line_says(demo: Soldout, cli: Type) -> N
     page = requests.get(words[words.index("open") + 1], timeout=10)
     assert page.headers["Content-Type"].startswith("text/html")
     assert cli("remaining", "demo", "--json").json["sold"] == 1
+
+
+def test_the_start_says_where_the_box_office_is_and_its_key(demo: Soldout) -> None:
+    advice(demo)
+    told = demo.log()
+    [address] = re.findall(r'the box office is at ([^\s"]+)', told)
+    page = requests.get(address, timeout=10)
+    assert (page.status_code, "Box office" in page.text) == (200, True)
+    [path] = re.findall(r'the admin key is in ([^\s"]+)', told)
+    key = Path(path).read_text().strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    assert requests.get(f"{address}/now", headers=headers, timeout=10).status_code == 200
 
 
 def test_flags_go_before_the_environment(demo: Soldout) -> None:

@@ -226,7 +226,8 @@ def test_a_wrong_method_is_told_the_right_ones(
     visitor: Visitor, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = visitor.ask(method, path)
-    check_problem(answer, 405, "method-not-allowed")
+    told = check_problem(answer, 405, "method-not-allowed")["detail"]
+    assert told == f"This address takes {answer.headers['Allow']}, and not {method}."
     assert set(answer.headers["Allow"].split(", ")) == allowed
 
 
@@ -234,7 +235,16 @@ def test_a_wrong_method_is_told_the_right_ones(
 def test_where_nothing_is_nothing_is_found(visitor: Visitor, path: str) -> None:
     answer = visitor.get(path)
     if answer.status_code not in (200, 401):  # the live page; the administration's search
-        check_problem(answer, 404, "not-found")
+        told = check_problem(answer, 404, "not-found")["detail"]
+        assert told == "There is nothing at this address."
+
+
+@pytest.mark.parametrize("page", ["/docs", "/admin"])
+def test_a_slash_too_many_leads_to_the_page(visitor: Visitor, page: str) -> None:
+    answer = visitor.get(f"{page}/")
+    assert (answer.status_code, answer.headers["Location"]) == (308, page)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert visitor.get(page).status_code == 200
 
 
 def test_there_are_no_holds_yet(visitor: Visitor, small: str) -> None:

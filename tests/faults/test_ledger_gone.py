@@ -139,3 +139,14 @@ def test_who_looks_on_while_the_ledger_is_damaged_is_sent_away_in_one_line(
         assert 1 <= len(said) <= 1 + time.monotonic() - began, "once a second at most"
         assert all("the ledger is damaged, restore a backup" in line for line in said)
         assert "Traceback" not in service.log()
+
+
+def test_an_operator_is_told_that_the_ledger_cannot_be_read_and_all_else(tmp_path: Path) -> None:
+    before = sell_and_stop(tmp_path, Wish(uuid.uuid4().hex, EVENT, 1))
+    with serving(before.data_dir, web_processes=1) as service:
+        damage(service.data_dir / "ledger.db", "ticket_types")
+        answer = service.admin("GET", "/admin/now")
+        assert answer.status_code == 200
+        told = answer.json()
+        assert (told["ledger"], told["events"]) == ("unreadable", [])
+        assert len(told["workers"]) == 2

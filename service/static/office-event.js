@@ -1,0 +1,295 @@
+// The events in the box office, and the chosen one: its stock, its sale over time, pause and resume,
+// its capacity.
+
+import { ask, askJson, Refused, why } from "./office-key.js";
+import { sure } from "./office-sure.js";
+import { niceStep, Plot, timeMarks } from "./plot.js";
+import { announce, byId, copyOf, count, plural, setText, share } from "./words.js";
+
+const ROWS_MAX = 50;
+const CURVE_EVERY_MS = 2_000;
+const CURVE_POINTS = 200;
+const HASH = "#sale-";
+
+let events = [];
+let chosen = decodeURIComponent(location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "");
+let statusTold = "";
+
+let whenChosen = () => {};
+
+export const chosenEvent = () => events.find((entry) => entry.event === chosen);
+
+// --- all events ---
+
+export function showEvents(told) {
+  if (told.ledger === "unreadable") return; // what was last seen stays, and is said to be old
+  events = [...told.events].reverse(); // the newest first
+  events.sort((a, b) => (a.status === "closed") - (b.status === "closed"));
+  if (!chosenEvent()) choose(events[0]?.event ?? "");
+  showList();
+  byId("no-events").hidden = events.length > 0;
+  byId("event").hidden = events.length === 0;
+  const entry = chosenEvent();
+  if (entry) showEvent(entry, Date.parse(told.as_of));
+}
+
+function showList() {
+  const wanted = byId("sift").value.trim().toLowerCase();
+  const fits = ({ event, name }) => `${event} ${name}`.toLowerCase().includes(wanted);
+  const found = events.filter(fits);
+  const rows = byId("events");
+  byId("sieve").hidden = events.length <= 8;
+  rows.hidden = events.length === 1;
+  const known = new Map([...rows.children].map((row) => [row.dataset.event, row]));
+  const shown = found.slice(0, ROWS_MAX).map((entry) => {
+    const row = known.get(entry.event) ?? newRow(entry.event);
+    fillRow(row, entry);
+    return row;
+  });
+  if (shown.length !== rows.children.length || shown.some((row, i) => rows.children[i] !== row)) {
+    const focused = document.activeElement;
+    rows.replaceChildren(...shown);
+    if (rows.contains(focused)) focused.focus({ preventScroll: true });
+  }
+  const more = found.length - shown.length;
+  setText(byId("events-more"), more > 0 ? `And ${count(more)} more: find them by name.` : wanted && !found.length ? "No event is called so." : "");
+}
+
+function newRow(event) {
+  const row = copyOf("event-template");
+  row.dataset.event = event;
+  row.querySelector("button").addEventListener("click", () => {
+    if (event !== chosen) choose(event);
+    showList();
+    byId("event").focus({ preventScroll: true });
+    byId("event").scrollIntoView({ block: "nearest" });
+  });
+  return row;
+}
+
+function fillRow(row, entry) {
+  row.dataset.status = entry.status;
+  setText(row.querySelector(".event-name"), entry.name);
+  setText(row.querySelector(".event-sold"), `${count(entry.sold)} of ${count(entry.capacity)} sold`);
+  row.querySelector(".bar .sold").setAttribute("width", share(entry.sold, entry.capacity));
+  row.querySelector("button").setAttribute("aria-current", String(entry.event === chosen));
+}
+
+function choose(event) {
+  chosen = event;
+  statusTold = "";
+  drawn = { event: "", entries: -1, at: 0 };
+  history.replaceState(null, "", event ? HASH + encodeURIComponent(event) : location.pathname);
+  for (const id of ["event-refusal", "resize-refusal"]) setText(byId(id), "");
+  byId("kinds").replaceChildren();
+  whenChosen();
+  const entry = chosenEvent();
+  if (entry) showEvent(entry, Date.now());
+}
+
+// --- the chosen one ---
+
+function showEvent(entry, nowMs) {
+  const ticket = byId("ticket");
+  ticket.dataset.status = entry.status;
+  setText(byId("event-id"), entry.event);
+  setText(byId("event-name"), entry.name);
+  for (const name of ["remaining", "capacity", "sold", "held"]) setText(byId(`event-${name}`), count(entry[name]));
+  ticket.querySelector(".bar .remaining").setAttribute("width", share(entry.remaining, entry.capacity));
+  ticket.querySelector(".bar .held").setAttribute("width", share(entry.remaining + entry.held, entry.capacity));
+  if (statusTold && statusTold !== entry.status) {
+    announce(`${entry.name}: ${ticket.querySelector(`.badge [data-for=${entry.status}]`).textContent}`);
+  }
+  statusTold = entry.status;
+  showKinds(entry.ticket_types);
+  refreshCurve(entry, nowMs);
+}
+
+function showKinds(types) {
+  const rows = byId("kinds");
+  if ([...rows.children].map((row) => row.dataset.kind).join() !== types.map((type) => type.ticket_type).join()) {
+    rows.replaceChildren(...types.map((type) => {
+      const row = copyOf("kind-template");
+      row.dataset.kind = type.ticket_type;
+      row.querySelector("th").textContent = type.ticket_type;
+      row.querySelector("input").setAttribute("aria-label", `Capacity of ${type.ticket_type}`);
+      return row;
+    }));
+  }
+  for (const [place, type] of types.entries()) {
+    const row = rows.children[place], field = row.querySelector("input");
+    setText(row.querySelector("[data-n=sold]"), count(type.sold));
+    setText(row.querySelector("[data-n=remaining]"), count(type.remaining));
+    if (field.value === field.defaultValue && field.defaultValue !== String(type.capacity)) {
+      field.defaultValue = field.value = String(type.capacity);
+    }
+  }
+}
+
+// --- its sale over time ---
+
+let drawn = { event: "", entries: -1, at: 0 };
+let curve = null;
+const plot = new Plot(byId("curve"), (place) => readCurve(place));
+
+async function refreshCurve(entry, nowMs) {
+  const same = drawn.event === entry.event && drawn.entries === entry.entries;
+  if (!same && (drawn.event !== entry.event || Date.now() - drawn.at >= CURVE_EVERY_MS)) {
+    drawn = { event: entry.event, entries: entry.entries, at: Date.now() };
+    try {
+      const found = await askJson(`/events/${entry.event}/curve?points=${CURVE_POINTS}`);
+      if (found.event !== chosen) return;
+      curve = { ...found, points: found.points.map(({ at, issued }) => [Date.parse(at), issued]) };
+      showTable();
+    } catch {
+      drawn.entries = -1; // again with the next look
+    }
+  }
+  if (curve?.event === chosen) drawCurve(nowMs, Math.max(0, entry.sold - curve.sold));
+  else plot.draw(emptyPlot(nowMs, entry.capacity));
+}
+
+/** `more` tickets were sold since the curve was asked for. */
+function drawCurve(nowMs, more) {
+  const { points, capacity } = curve;
+  const issued = curve.issued + more;
+  if (!points.length) {
+    plot.draw(emptyPlot(nowMs, capacity));
+    return;
+  }
+  const first = points[0][0], last = Math.max(more ? nowMs : 0, ...points.map(([at]) => at));
+  // A sale that ended hours ago is not shown as a wall with a plain behind it.
+  const span = Math.max(last - first, 2_000);
+  const to = Math.max(last, Math.min(nowMs, last + span * 0.08));
+  const near = issued >= 0.2 * capacity;
+  const top = near ? Math.max(capacity, issued) : issued * 1.25;
+  const start = first - Math.max(span * 0.02, 100);
+  plot.draw({
+    x: [start, to],
+    top: top * 1.04,
+    xMarks: timeMarks(start, to, innerWidth < 600 ? 3 : 6),
+    yText: (n) => count(Math.round(n)),
+    lines: [{ kind: "sold area", step: true, points: [[start, 0], ...points, ...(more ? [[last, issued, true]] : []), [to, issued]] }],
+    level: near ? { y: capacity, text: `capacity ${count(capacity)}` } : null,
+  });
+  setText(byId("curve-said"), `${plural(issued, "ticket")} sold from ${clock(first)} to ${clock(last)}, of ${count(capacity)}.`);
+}
+
+const emptyPlot = (nowMs, capacity) => ({
+  x: [nowMs - 60_000, nowMs], top: Math.max(capacity, 1) * 1.04, xMarks: [], yText: (n) => count(Math.round(n)),
+  lines: [], level: capacity ? { y: capacity, text: `capacity ${count(capacity)}` } : null,
+});
+
+const clock = (ms) => new Date(ms).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+function readCurve(place) {
+  byId("curve-read").ariaLive = place === null ? "off" : "polite"; // what is sold is not read out all the time
+  if (curve?.event !== chosen || !curve.points.length) {
+    setText(byId("curve-read"), "Nothing is sold yet.");
+    return;
+  }
+  const point = place === null ? null : curve.points[Math.min(Math.max(place - 1, 0), curve.points.length - 1)];
+  if (point) {
+    setText(byId("curve-read"), `${clock(point[0])}: ${count(point[1])} sold.`);
+    return;
+  }
+  const back = curve.issued - curve.sold;
+  const cancelled = back ? ` ${plural(back, "ticket")} of them ${back === 1 ? "was" : "were"} cancelled since.` : "";
+  setText(byId("curve-read"), `${plural(curve.issued, "ticket")} sold, from ${clock(curve.points[0][0])} on, on all hosts.${cancelled}`);
+}
+
+function showTable() {
+  const step = Math.max(1, Math.ceil(curve.points.length / 12));
+  const some = curve.points.filter((_, i) => i % step === 0 || i === curve.points.length - 1);
+  byId("curve-rows").replaceChildren(...some.map(([at, issued]) => {
+    const row = document.createElement("tr");
+    const [when, sold] = [document.createElement("td"), document.createElement("td")];
+    when.textContent = clock(at);
+    sold.textContent = count(issued);
+    sold.className = "number";
+    row.append(when, sold);
+    return row;
+  }));
+}
+
+// --- what the operator does with it ---
+
+async function switchTo(verb) {
+  const event = chosen;
+  setText(byId("event-refusal"), "");
+  try {
+    const found = await askJson(`/events/${event}/${verb}`, { method: "POST" });
+    if (verb === "resume" && found.status === "closed") {
+      setText(byId("event-refusal"), "It stays closed: the time at which it closes has passed.");
+    }
+  } catch (fault) {
+    setText(byId("event-refusal"), why(fault));
+  }
+}
+
+/** Say the event anew with other capacities: all else stays as it is at this moment. */
+async function resize(event, capacities) {
+  const known = await askJson(`/events/${event}`);
+  const { name, opens_at, closes_at, max_per_order, max_per_buyer } = known;
+  const ticket_types = known.ticket_types.map((type) => ({ ...type, capacity: capacities[type.id] ?? type.capacity }));
+  const body = { name, opens_at, closes_at, max_per_order, max_per_buyer, ticket_types };
+  await ask(`/events/${event}`, { method: "PUT", body });
+}
+
+function readCapacities() {
+  const capacities = {};
+  for (const row of byId("kinds").children) {
+    const field = row.querySelector("input");
+    if (field.value === field.defaultValue) continue;
+    if (!/^\d{1,9}$/.test(field.value.trim())) {
+      field.focus();
+      throw new Refused(422, { detail: `The capacity of ${row.dataset.kind} is a whole number, not negative.` });
+    }
+    capacities[row.dataset.kind] = Number(field.value);
+  }
+  return capacities;
+}
+
+async function submitCapacities() {
+  const refusal = byId("resize-refusal");
+  setText(refusal, "");
+  try {
+    const capacities = readCapacities();
+    if (!Object.keys(capacities).length) {
+      setText(refusal, "Write another capacity first.");
+      return;
+    }
+    await resize(chosen, capacities);
+    for (const row of byId("kinds").children) {
+      const field = row.querySelector("input");
+      field.defaultValue = field.value;
+    }
+    announce("The capacity is changed.");
+  } catch (fault) {
+    setText(refusal, why(fault));
+  }
+}
+
+/** Let the controls do what they say; `look` shows what came of it, `chose` that it is another event. */
+export function prepareEvent(look, chose) {
+  whenChosen = chose;
+  byId("sift").addEventListener("input", showList);
+  byId("switch").addEventListener("click", async () => {
+    const shut = ["paused", "closed"].includes(chosenEvent()?.status);
+    await switchTo(shut ? "resume" : "pause");
+    look();
+  });
+  byId("close").addEventListener("click", async () => {
+    const { name } = chosenEvent();
+    const yes = await sure(`Close ${name}?`, "Nobody can buy any more. “Sell again” takes it back.", "Close the sale");
+    if (!yes) return;
+    await switchTo("close");
+    byId("switch").focus();
+    look();
+  });
+  byId("resize").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    await submitCapacities();
+    look();
+  });
+}
