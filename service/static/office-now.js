@@ -18,11 +18,11 @@ function inMs(seconds) {
   if (seconds === Infinity) return "over 10 s";
   const ms = seconds * 1000;
   if (ms >= 999.5) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms > 0 && ms < 0.05) return "under 0.1 ms";
+  if (ms > 0 && ms < 0.05) return "< 0.1 ms";
   return `${ms > 0 && ms < 9.95 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 
-const within = (seconds) => (seconds === null ? "" : `99 % within ${inMs(seconds)}`);
+const within = (seconds) => (seconds === null ? "" : `99 % within ${inMs(Math.max(seconds, 0.0001))}`);
 
 export function showNow(told) {
   const rate = rateOf(told);
