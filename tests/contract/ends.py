@@ -5,13 +5,13 @@ A test says when a worker takes and when it answers; meanwhile the web's greenle
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import gevent
 
+from tests.in_process import greenlets
 from tests.unit.builders import buy
 from workers.domain import Command, Outcome, Purchase, UnknownEvent
 from workers.handoffs import Inbox, Lane
@@ -141,8 +141,15 @@ class Ends:
 
     def close(self) -> None:
         """End it all: a courier lives as long as its process, so here its greenlets are sought."""
+        # Who is killed while it connects leaves a socket to whoever collects it.
+        wait_for(lambda: not any(map(_is_connecting, self._lanes)), "lanes are connected, or not")
         for worker in self._workers:
             worker.close()
-        gevent.killall([found for found in gc.get_objects() if isinstance(found, gevent.Greenlet)])
+        gevent.killall(greenlets())
         for lane in self._lanes:
             lane.close()
+
+
+def _is_connecting(lane: Lane) -> bool:
+    connection = getattr(getattr(lane, "_link", None), "_connection", None)  # of a lane over Redis
+    return connection is not None and connection._sock is None

@@ -15,10 +15,9 @@ from flask import Flask
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from service.app import create_app
 from tests.e2e.conftest import Visitor
 from tests.harness import SEED, Soldout, note
-from workers.settings import read_settings
+from tests.in_process import application
 
 EXAMPLES = 1_000
 SILENCE_SECONDS = 10
@@ -219,9 +218,10 @@ def test_1000_random_requests_get_an_answer_and_change_nothing(soldout: Soldout)
 
 
 @pytest.fixture(scope="module")
-def app(soldout: Soldout) -> Flask:
+def app(soldout: Soldout) -> Iterator[Flask]:
     """One more web process, here, of the service that runs."""
-    return create_app(read_settings(soldout.env))
+    with application(soldout) as app:
+        yield app
 
 
 def test_1000_random_purchases_meet_no_error_in_the_application(app: Flask) -> None:

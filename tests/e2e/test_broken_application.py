@@ -41,7 +41,8 @@ def ask(port: int, *targets: str) -> list[Reply]:
     with closing(socket.create_connection(("127.0.0.1", port), 10)) as line:
         for target in targets:
             line.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        line.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have been closed by now
+            line.shutdown(socket.SHUT_WR)
         return replies_in(read_all(line))
 
 

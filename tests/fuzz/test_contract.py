@@ -13,16 +13,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from service.app import create_app
 from service.problems import KINDS
 from tests.harness import SEED, Soldout
-from workers.settings import read_settings
+from tests.in_process import application
 
 EXAMPLES: Final = 250
 LONG_EXAMPLES: Final = 2_000
@@ -156,8 +154,7 @@ authorizations = st.sampled_from(
 def client(soldout: Soldout) -> Iterator[FlaskClient]:
     """One more web process, here, of the service that runs."""
     soldout.put_event(EVENT, capacity=1_000_000)
-    app: Flask = create_app(read_settings(soldout.env))
-    with app.test_client() as client:
+    with application(soldout) as app, app.test_client() as client:
         yield client
 
 

@@ -12,12 +12,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from werkzeug.routing import Rule
 from werkzeug.routing.converters import AnyConverter
 
-from service.app import create_app
 from service.openapi.faults import problem_name
 from service.problems import KINDS
 from tests.harness import Soldout
+from tests.in_process import application
 from tests.openapi.documented import Documented
-from workers.settings import read_settings
 
 IMPLICIT = {"HEAD", "OPTIONS"}  # Flask answers them for every route
 FILES = {"GET /favicon.ico", "GET /static/{}/{}"}  # a browser finds them in a page
@@ -27,9 +26,10 @@ OTHERWISE = {"GET /docs/", "GET /admin/"}  # they lead to what is documented
 @pytest.fixture(scope="module")
 def routes(soldout: Soldout) -> set[str]:
     """All that Flask routes, as `GET /events/{}`."""
-    app = create_app(read_settings(soldout.env))
     found = set()
-    for rule in app.url_map.iter_rules():
+    with application(soldout) as app:
+        rules = list(app.url_map.iter_rules())
+    for rule in rules:
         for path in written(rule):
             found |= {f"{method} {path}" for method in (rule.methods or set()) - IMPLICIT}
     return found
