@@ -26,6 +26,19 @@ from tests.faults.crowd import (
 from tests.faults.disk import Rules
 from tests.harness import STOP_SECONDS, wait_until
 
+DRILLED = {
+    WHEN: (
+        "The disk is full",
+        "The ledger is damaged",
+        "A worker hangs",
+        "The host died",
+        "The administration's key leaked",
+        "A wrong capacity was put",
+        "An event must be stopped now",
+        "Orders of one buyer must be cancelled",
+    )
+}
+
 
 def test_the_disk_is_full(operator: Operator) -> None:
     rules = Rules(operator.host / "rules")
