@@ -55,6 +55,19 @@ def test_a_host_is_set_up_and_sells(operator: Operator) -> None:
     assert operator.type("soldout event show gala").splitlines()[0].startswith("gala (The gala)")
 
 
+def test_settings_are_taken_as_they_stand(operator: Operator) -> None:
+    """The service and the commands find the same, whatever a shell would make of it."""
+    key = "a&b=$HOME;`id`#-and-more-than-enough"
+    with (operator.host / "etc" / "soldout.env").open("a") as settings:
+        settings.write(f"SOLDOUT_ADMIN_KEY={key}\nOTEL_SERVICE_NAME=two touch ran")
+    operator.type("systemctl restart soldout")
+    wait_until(operator.service.ready, 20, operator.service.log)
+    assert operator.service.env["SOLDOUT_ADMIN_KEY"] == key
+    operator.type("soldout event put gala --capacity 5")
+    assert operator.service.buy("gala").status_code == 201
+    assert not (operator.host / "ran").exists()
+
+
 # --- backups ---
 
 
