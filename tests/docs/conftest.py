@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,14 @@ import pytest
 
 from tests.docs.drills import Operator, sections
 from tests.harness import START_SECONDS, Soldout, ended, wait_until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools() -> None:
+    """Miss a program of the pages' before a minute was spent on their services, and by its name."""
+    for program in ("curl", "openssl"):
+        if shutil.which(program) is None:
+            pytest.fail(f"the pages use {program}: apt-get install {program}", pytrace=False)
 
 
 @pytest.fixture(scope="module")
