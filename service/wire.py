@@ -28,7 +28,8 @@ DEFAULT_TICKET_TYPE = "general"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ID_PATTERN = r"\A[a-z0-9_-]{1,64}\Z"
-TEXT_PATTERN = r"\A[^\x00-\x1f\x7f]*\Z"
+# Nor what turns a line around: a name is shown in terminals, tables and tickets of other people.
+TEXT_PATTERN = r"\A[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*\Z"
 CURRENCY_PATTERN = r"\A[A-Z]{3}\Z"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
@@ -47,7 +48,7 @@ _IN_WORDS = {
     f"Expected `str` matching regex {pattern!r}": words
     for pattern, words in {
         ID_PATTERN: "1 to 64 of a-z 0-9 - _",
-        TEXT_PATTERN: "no control characters",
+        TEXT_PATTERN: "no control characters, and none that change the direction of writing",
         CURRENCY_PATTERN: "three capital letters, as in ISO 4217",
     }.items()
 }

@@ -7,6 +7,7 @@ synced, and only then gets its own name: half a copy never has it.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tempfile
@@ -26,6 +27,8 @@ from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_seen import Seen
 
 PAGES_A_STEP: Final = 1_000  # some milliseconds
+BESIDE_THE_LEDGER: Final = ("serve.lock", "admin-key")
+WITHOUT_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP)  # what FAT and its like answer
 
 # Shows somebody a stage by its name and, where that can be told, how much of it is done: 0 to 1.
 Watch = Callable[[str, Callable[[], float | None]], AbstractContextManager[object]]
@@ -51,7 +54,7 @@ def back_up(ledger: Path, copy: Path, *, force: bool = False, watch: Watch = unw
 
     Raises BackupRefused, BootFailed, LedgerFault, OSError; then nothing has changed.
     """
-    _check_target(copy, force)
+    _check_target(ledger, copy, force)
     if not ledger.exists():
         raise BackupRefused(f"there is no ledger {ledger}; is this the service's data directory?")
     descriptor, name = tempfile.mkstemp(".part", f"{copy.name}.", copy.parent)  # with mode 0600:
@@ -59,20 +62,38 @@ def back_up(ledger: Path, copy: Path, *, force: bool = False, watch: Watch = unw
     draft = Path(name)
     try:
         contents = write_copy(ledger, draft, watch)
-        _check_target(copy, force)
-        put_in_place(draft, copy)
+        _check_target(ledger, copy, force)
+        if force:
+            put_in_place(draft, copy)
+        else:
+            _put_where_nothing_is(draft, copy)
     finally:
         remove_draft(draft)
     return contents
 
 
-def _check_target(copy: Path, force: bool) -> None:
+def _check_target(ledger: Path, copy: Path, force: bool) -> None:
     if not copy.parent.is_dir():
         raise BackupRefused(f"there is no folder {copy.parent}")
     if copy.is_dir():
         raise BackupRefused(f"{copy} is a directory; name a file in it")
+    if _is_the_services(ledger, copy):
+        raise BackupRefused(f"{copy} is the service's own; take another name")
     if copy.exists() and not force:
-        raise BackupRefused(f"{copy} is there already; take another name, or --force")
+        raise _there_already(copy)
+
+
+def _is_the_services(ledger: Path, copy: Path) -> bool:
+    """Tell whether a name is the ledger's, or of what the service keeps beside it."""
+    if copy.exists() and ledger.exists() and copy.samefile(ledger):
+        return True
+    if not ledger.parent.exists() or not copy.parent.samefile(ledger.parent):
+        return False
+    return copy.name.startswith(ledger.name) or copy.name in BESIDE_THE_LEDGER
+
+
+def _there_already(copy: Path) -> BackupRefused:
+    return BackupRefused(f"{copy} is there already; take another name, or --force")
 
 
 def write_copy(ledger: Path, draft: Path, watch: Watch = unwatched) -> Contents:
@@ -170,6 +191,21 @@ def put_in_place(draft: Path, place: Path) -> None:
     """Give a synced file its own name, for good: at no moment is there half a file under it."""
     draft.replace(place)
     sync(place.parent)
+
+
+def _put_where_nothing_is(draft: Path, place: Path) -> None:
+    """Give a synced file its own name, but not that of another one. Raises BackupRefused."""
+    try:
+        os.link(draft, place)
+    except FileExistsError:  # it came while we copied
+        raise _there_already(place) from None
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        put_in_place(draft, place)
+    else:
+        draft.unlink()
+        sync(place.parent)
 
 
 def sync(path: Path) -> None:

@@ -1,8 +1,9 @@
 """A backup becomes the embedded ledger again; what was there before is moved aside, never removed.
 
 The backup is copied beside the ledger and checked before anything is touched. Then the old files
-leave one by one, the note of how far the ledger had come as the last of all: whenever this is cut
-off, what is there is the old ledger, or something that a start refuses because of that note.
+leave one by one, the note of how far the ledger had come as the last of all; where there is none,
+one is made first. Whenever this is cut off, what is there is the old ledger, or the restored one,
+or something that a start refuses because of that note.
 """
 
 from __future__ import annotations
@@ -50,12 +51,14 @@ def restore(
         if ledger.exists() and ledger.samefile(backup):
             raise BackupRefused(f"{backup} is the ledger itself")
         draft = ledger.with_name(f"{ledger.name}-restoring")
+        if draft.exists() and draft.samefile(backup):
+            raise BackupRefused(f"{backup} is half a restore that was killed; name a backup")
         remove_draft(draft)  # of a restore that was killed
         draft.touch(mode=0o600)
         try:
             contents = _copy(backup, draft, watch)
             restored = _compare(contents, ledger)
-            restored.moved_to = _move_aside(ledger, draft)
+            restored.moved_to = _move_aside(ledger, draft, contents)
         finally:
             remove_draft(draft)
     return restored
@@ -81,7 +84,7 @@ def _compare(contents: Contents, ledger: Path) -> Restored:
     return Restored(contents, None, note.token > contents.batch, same)
 
 
-def _move_aside(ledger: Path, draft: Path) -> Path | None:
+def _move_aside(ledger: Path, draft: Path, contents: Contents) -> Path | None:
     """Move the old files into a folder of their own, and the new ledger into its place."""
     old = [Path(f"{ledger}{suffix}") for suffix in OF_THE_LEDGER]
     there = [path for path in old if path.exists()]
@@ -90,6 +93,8 @@ def _move_aside(ledger: Path, draft: Path) -> Path | None:
         return None
     aside = _make_folder(ledger.parent)
     note = there.pop() if there[-1] == old[-1] else None
+    if not note:
+        _make_note(ledger, contents)
     for path in there:
         path.rename(aside / path.name)
     put_in_place(draft, ledger)
@@ -98,6 +103,17 @@ def _move_aside(ledger: Path, draft: Path) -> Path | None:
     sync(aside)
     sync(ledger.parent)
     return aside
+
+
+def _make_note(ledger: Path, contents: Contents) -> None:
+    """Note what will be there: without it, a start between two files would begin a new ledger."""
+    note = Seen(ledger)
+    note.read()
+    note.ledger_id = contents.ledger_id
+    note.note(contents.batch)
+    note.close()
+    sync(note.path)
+    sync(ledger.parent)
 
 
 def _make_folder(parent: Path) -> Path:

@@ -31,7 +31,8 @@ LEAN: Final = os.environ.get("PEER_LEAN") == "1"  # spare what soldout's own web
 THREADS_FLAGS: Final = ("--worker-class", "gthread", "--threads", "32")  # for drivers that block
 
 Quantity = Annotated[int, Meta(ge=1, le=1_000)]
-Text = Annotated[str, Meta(min_length=1, max_length=254, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+TEXT_PATTERN = r"\A[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*\Z"
+Text = Annotated[str, Meta(min_length=1, max_length=254, pattern=TEXT_PATTERN)]
 Id = Annotated[str, Meta(pattern=r"\A[a-z0-9_-]{1,64}\Z")]
 
 _KEY = re.compile(r'"?[!#-\[\]-~]{16,255}"?')  # visible ASCII, bare or quoted

@@ -115,7 +115,9 @@ def _on_this_host(data_dir: str | None) -> Iterator[Settings]:
     except SoldoutError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+        named = error.filename is not None  # a write to an open file, for one, has no name
+        why = f"{error.filename}: {error.strerror}" if named else str(error)
+        raise click.ClickException(why) from None
 
 
 def _check_user(data_path: Path) -> None:

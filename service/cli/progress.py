@@ -40,17 +40,10 @@ def _draw(stage: str, fraction: Callable[[], float | None], over: threading.Even
     if over.wait(FIRST_SECONDS):
         return
     while True:
-        _write(line(stage, _looked_up(fraction), time.monotonic() - began))
+        _write(line(stage, fraction(), time.monotonic() - began))
         if over.wait(NEXT_SECONDS):
             break
     _write("")  # the results take its place
-
-
-def _looked_up(fraction: Callable[[], float | None]) -> float | None:
-    try:
-        return fraction()
-    except OSError:  # the file that it measured has its own name by now
-        return None
 
 
 def line(stage: str, done: float | None, seconds: float) -> str:

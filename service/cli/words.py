@@ -75,12 +75,12 @@ def event_line(event: http.Event) -> str:
         "per buyer": event.max_per_buyer,
     }
     told = [types, *(f"{name} {value}" for name, value in more.items() if value is not None)]
-    return f"{event.id} ({event.name}): {event.status}; {'; '.join(told)}"
+    return f"{event.id} ({printable(event.name)}): {event.status}; {'; '.join(told)}"
 
 
 def event_lines(event: http.Event) -> Iterator[str]:
     """Tell all of an event: when it sells, its limits, and a row for each ticket type."""
-    yield f"{event.id} ({event.name}): {event.status}"
+    yield f"{event.id} ({printable(event.name)}): {event.status}"
     limits = {
         "opens": event.opens_at and _time(event.opens_at),
         "closes": event.closes_at and _time(event.closes_at),
@@ -154,9 +154,14 @@ def _price(money: http.Money) -> str:
     return f"{money.amount / 10**digits:.{digits}f} {money.currency}"
 
 
+def printable(text: str) -> str:
+    """Put a `?` for what a terminal would obey instead of showing: others chose these words."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Put cells below each other."""
-    rows = list(rows)
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -20,10 +20,10 @@ PAGES = ("deploy.md", BACK_UP, UPGRADE, WHEN)
 PLENTY = 100_000
 
 
-def selling(operator: Operator, capacity: int = PLENTY) -> Any:
+def selling(operator: Operator, capacity: int = PLENTY, think_seconds: float = 0.02) -> Any:
     """Have a small crowd buy for the length of a `with` block."""
     operator.type(f"soldout event put gala --max-per-order none --capacity {capacity}")
-    return crowding(operator.service, "gala", warm=20, lines=4, think_seconds=0.02)
+    return crowding(operator.service, "gala", warm=20, lines=4, think_seconds=think_seconds)
 
 
 def sells_on(crowd: Crowd) -> None:

@@ -2,7 +2,7 @@
 
 The pages' commands run as they stand there. Their absolute paths lead into the folder, their port
 to a free one. What only a real host has is stood in for: other users (`chown`, `runuser`,
-`adduser`), packages (`make`), and systemd, whose unit file says what is started.
+`adduser`, `install -o`), packages (`make`), and systemd, whose unit file says what is started.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tests.harness import START_SECONDS, Soldout
 
@@ -28,6 +28,7 @@ NOTHING = "#!/bin/sh\n"
 STAND_INS = {
     "adduser": NOTHING,
     "chown": NOTHING,
+    "install": '#!/bin/sh\nshift 4\nexec /usr/bin/install "$@"\n',  # -o USER -g GROUP
     "make": NOTHING,
     "runuser": '#!/bin/sh\nshift 3\nexec "$@"\n',  # -u USER --
 }
@@ -58,7 +59,10 @@ class Installed(Soldout):
         self._base = {k: v for k, v in self.env.items() if not k.startswith("SOLDOUT_")}
 
     def launch(self) -> Self:
-        """Start what the unit says, with the environment that it names, and do not wait."""
+        """Start what the unit says, with the environment that it names, and do not wait.
+
+        As systemd reads it, letter by letter; the script `soldout` has to find the same.
+        """
         said = dict(re.findall(r"^(\w+)=(.*)$", self.unit.read_text(), re.MULTILINE))
         settings = Path(said["EnvironmentFile"]).read_text()
         self.env = self._base | dict(re.findall(r"^(SOLDOUT_\w+)=(.*)$", settings, re.MULTILINE))
@@ -82,6 +86,8 @@ class Installed(Soldout):
 
 class Operator:
     """Who types the commands of the pages on such a host."""
+
+    typed: ClassVar[set[str]] = set()  # by all operators, as the lines stand there
 
     def __init__(self, host: Path) -> None:
         self.host = host
@@ -127,7 +133,13 @@ class Operator:
         """Type one line, which must succeed."""
         words = shlex.split(line)
         if words[0] == "systemctl":
-            return self._control(*(word for word in words[1:] if not word.startswith("--")))
+            seen = self._control(*(word for word in words[1:] if not word.startswith("--")))
+        else:
+            seen = self._run(line)
+        self.typed.add(line)
+        return seen
+
+    def _run(self, line: str) -> str:
         path = f"{self._shims}:{self.host}/usr/local/bin:{os.environ['PATH']}"
         base = {k: v for k, v in os.environ.items() if not k.startswith("SOLDOUT_")}
         done = subprocess.run(

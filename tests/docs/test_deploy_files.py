@@ -57,15 +57,19 @@ class Proxy:
         self.url = f"https://127.0.0.1:{self.port}"
         here = {
             "127.0.0.1:8000": f"127.0.0.1:{service.port}",
-            "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
+            "listen 443 ssl http2;": f"listen 127.0.0.1:{self.port} ssl http2;",
             "listen 80;": f"listen 127.0.0.1:{self.plain};",
             "/etc/ssl/tickets.example.com.pem": str(self.certificates.certificate("server")),
+            "allow 192.0.2.0/24;": "allow 127.0.0.1;",
             "/etc/ssl/private/tickets.example.com.key": str(self.certificates.key("server")),
         }
         text = (FOLDER / "nginx.conf").read_text()
         for there, ours in here.items():
             assert there in text
             text = text.replace(there, ours)
+        office = re.search(r"    # location /admin \{\n(?:    # .*\n)*    # \}\n", text)
+        assert office is not None
+        text = text.replace(office[0], office[0].replace("    # ", "    "))
         places = "".join(
             f"{kind}_temp_path {folder / kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -140,3 +144,25 @@ def test_the_proxy_keeps_metrics_inside_and_sends_plain_http_away(proxy: Proxy) 
         f"http://127.0.0.1:{proxy.plain}/remaining", allow_redirects=False, timeout=20
     )
     assert (sent.status_code, sent.headers["Location"]) == (308, "https://127.0.0.1/remaining")
+
+
+@pytest.mark.long
+def test_browsers_speak_http2_and_come_back_by_tls(proxy: Proxy) -> None:
+    told = curl(proxy, "/remaining", "-D", "-", "-w", "version %{http_version}")
+    assert told.endswith("version 2")
+    assert "strict-transport-security: max-age=31536000" in told
+
+
+@pytest.mark.long
+def test_the_box_office_is_for_the_addresses_that_are_named(proxy: Proxy) -> None:
+    status = ("-o", "/dev/null", "-w", "%{http_code}")
+    assert curl(proxy, "/admin", *status, "--interface", "127.0.0.1") == "200"
+    for path in ("/admin", "/admin/now"):
+        assert curl(proxy, path, *status, "--interface", "127.0.0.2") == "403"
+    assert curl(proxy, "/", *status, "--interface", "127.0.0.2") == "200"
+
+
+def curl(proxy: Proxy, path: str, *more: str) -> str:
+    """Ask as curl does, which speaks HTTP/2 and from any address of this machine."""
+    command = ["curl", "-s", "--http2", "--cacert", proxy.trust, *more, f"{proxy.url}{path}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import apsw
 
+from tests.docs import test_bad_days, test_redis_drills
 from tests.docs.drilling import (
     BACK_UP,
     PAGES,
@@ -24,17 +25,25 @@ from tests.faults.crowd import (
     all_orders,
     check_sold_exactly,
 )
-from tests.harness import STOP_SECONDS
+from tests.harness import STOP_SECONDS, wait_until
 from workers.ledgers.sqlite_file import open_file
+
+DRILLED = {
+    "deploy.md": ("Install",),
+    BACK_UP: ("Back up", "Try a backup out", "Restore", "Undo a restore", "On another host"),
+    UPGRADE: ("Upgrade", "Go back"),
+}
 
 
 def test_every_command_of_the_pages_is_in_a_drill() -> None:
-    drills = "".join(file.read_text() for file in Path(__file__).parent.glob("*.py"))
-    for page in PAGES:
-        assert sections(page), page
-        for title in sections(page):
-            typed = (f', "{title}")' in drills) or (f')["{title}"]' in drills)
-            assert typed, f"{page}: nobody drills {title!r}"
+    """Each file of drills types all that it says here: see `every_line_is_typed`."""
+    drilled = {
+        (page, title)
+        for drills in (DRILLED, test_bad_days.DRILLED, test_redis_drills.DRILLED)
+        for page, titles in drills.items()
+        for title in titles
+    }
+    assert drilled == {(page, title) for page in PAGES for title in sections(page)}
 
 
 def test_a_host_is_set_up_and_sells(operator: Operator) -> None:
@@ -44,6 +53,19 @@ def test_a_host_is_set_up_and_sells(operator: Operator) -> None:
         crowd.stop()
     check_sold_exactly(operator.service, crowd.wishes)
     assert operator.type("soldout event show gala").splitlines()[0].startswith("gala (The gala)")
+
+
+def test_settings_are_taken_as_they_stand(operator: Operator) -> None:
+    """The service and the commands find the same, whatever a shell would make of it."""
+    key = "a&b=$HOME;`id`#-and-more-than-enough"
+    with (operator.host / "etc" / "soldout.env").open("a") as settings:
+        settings.write(f"SOLDOUT_ADMIN_KEY={key}\nOTEL_SERVICE_NAME=two touch ran")
+    operator.type("systemctl restart soldout")
+    wait_until(operator.service.ready, 20, operator.service.log)
+    assert operator.service.env["SOLDOUT_ADMIN_KEY"] == key
+    operator.type("soldout event put gala --capacity 5")
+    assert operator.service.buy("gala").status_code == 201
+    assert not (operator.host / "ran").exists()
 
 
 # --- backups ---

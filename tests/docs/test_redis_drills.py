@@ -23,6 +23,8 @@ from tests.faults.crowd import (
 from tests.harness import wait_until
 from tests.servers.redis_server import RedisServer
 
+DRILLED = {BACK_UP: ("Redis",), WHEN: ("Redis is gone, or came back older",)}
+
 
 @pytest.fixture
 def redis(operator: Operator) -> Iterator[RedisServer]:

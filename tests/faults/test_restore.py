@@ -26,6 +26,7 @@ from workers.errors import BootFailed
 from workers.ledgers.sqlite import SqliteLedger
 from workers.ledgers.sqlite_file import open_file
 from workers.ledgers.sqlite_reader import SqliteReader
+from workers.ledgers.sqlite_seen import Seen
 from workers.restore import restore as put_back
 
 KEY = "a-purchase-of-the-time-before"
@@ -75,6 +76,18 @@ def test_nothing_is_restored_under_a_running_service_or_over_a_ledger_unasked(
     before = state_of(data_dir)
     assert "--replace moves it aside" in refused(restore(data_dir, copy))
     assert "is the ledger itself" in refused(restore(data_dir, data_dir / "ledger.db", "--replace"))
+    assert state_of(data_dir) == before
+
+
+def test_what_a_killed_restore_left_is_not_restored_and_not_removed(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    History(data_dir)
+    left = data_dir / "ledger.db-restoring"
+    assert back_up(data_dir, tmp_path / "backup.db").returncode == 0
+    (tmp_path / "backup.db").rename(left)
+    (data_dir / "admin-key").write_text("the-key-of-this-service\n")
+    before = state_of(data_dir)
+    assert "name a backup" in refused(restore(data_dir, left, "--replace"))
     assert state_of(data_dir) == before
 
 
@@ -145,13 +158,16 @@ class CutOffError(Exception):
 
 @pytest.mark.parametrize("renames", range(6))
 @pytest.mark.parametrize("crashed", [False, True], ids=["drained", "with a log"])
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "without a note"])
 def test_a_restore_cut_off_between_two_files_leaves_the_old_ledger_or_one_that_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crashed: bool, renames: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crashed: bool, renames: int, noted: bool
 ) -> None:
     history = History(tmp_path / "made", crashed=crashed)
     ledger, older = history.put_down(tmp_path / "data"), tmp_path / "older.db"
     older.write_bytes(history.yesterday)
     (ledger.parent / "serve.lock").touch()
+    if not noted:
+        Seen(ledger).path.unlink()
     done = False
     with monkeypatch.context() as host, suppress(CutOffError):
         left = iter(range(renames))
