@@ -63,6 +63,34 @@ def test_the_key_is_kept_in_this_tab_alone_and_sent_as_a_header_alone(
     expect(page.get_by_label("Administration key")).to_be_focused()
 
 
+def test_a_refusal_of_the_key_before_does_not_shut_out_the_right_one(
+    soldout: Soldout, open_page: OpenPage
+) -> None:
+    office: Office = open_page(Office).expecting(LOST)
+    slow: list[Route] = []
+
+    def hold(route: Route) -> None:
+        slow.append(route)
+
+    office.page.route("**/admin/now", hold, times=1)
+    with office.page.expect_request("**/admin/now"):
+        office.enter("not-a-key-of-this-service")
+    office.enter(soldout.admin_key)
+    for route in slow:
+        route.continue_()
+    office.live()
+    expect(office.button("Sign out")).to_be_visible()
+
+
+def test_an_address_that_names_no_event_opens_the_office(
+    soldout: Soldout, event: str, open_page: OpenPage
+) -> None:
+    office: Office = open_page(Office)
+    office.page.goto(soldout.url + "/admin#sale-%E0")
+    office.page.reload()
+    office.sign_in(soldout.admin_key).choose(event)
+
+
 def test_a_key_that_is_taken_away_shuts_the_door(open_office: OpenOffice) -> None:
     office = open_office().expecting(LOST)
 
