@@ -9,12 +9,20 @@ const ROWS_MAX = 50;
 const HASH = "#sale-";
 
 let events = [];
-let chosen = decodeURIComponent(location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "");
+let chosen = inHash();
 let statusTold = "";
 
 let whenChosen = () => {};
 
 export const chosenEvent = () => events.find((entry) => entry.event === chosen);
+
+function inHash() {
+  try {
+    return location.hash.startsWith(HASH) ? decodeURIComponent(location.hash.slice(HASH.length)) : "";
+  } catch {
+    return ""; // somebody's address that is none
+  }
+}
 
 // --- all events ---
 
@@ -138,16 +146,28 @@ async function switchTo(verb) {
 }
 
 /** Say the event anew with other capacities: all else stays as it is at this moment. */
-async function resize(event, capacities) {
+async function resize(event, changes) {
   const known = await askJson(`/events/${event}`);
+  checkNobodyElse(known, changes);
   const { name, opens_at, closes_at, max_per_order, max_per_buyer } = known;
-  const ticket_types = known.ticket_types.map((type) => ({ ...type, capacity: capacities[type.id] ?? type.capacity }));
+  const ticket_types = known.ticket_types.map((type) => ({ ...type, capacity: changes[type.id]?.to ?? type.capacity }));
   const body = { name, opens_at, closes_at, max_per_order, max_per_buyer, ticket_types };
   await ask(`/events/${event}`, { method: "PUT", body });
 }
 
-function readCapacities() {
-  const capacities = {};
+/** Whoever changes a number changes what they saw. Once they are told, they have seen what is there. */
+function checkNobodyElse(known, changes) {
+  for (const [kind, { from, to, field }] of Object.entries(changes)) {
+    const capacity = known.ticket_types.find(({ id }) => id === kind)?.capacity;
+    if (capacity === from || capacity === to) continue;
+    if (capacity !== undefined) field.defaultValue = String(capacity);
+    const now = capacity === undefined ? "there are none any more" : `it is ${count(capacity)} now, no longer ${count(from)}`;
+    throw new Refused(409, { detail: `Somebody else has changed ${kind}: ${now}. Nothing was changed here.` });
+  }
+}
+
+function readChanges() {
+  const changes = {};
   for (const row of byId("kinds").children) {
     const field = row.querySelector("input");
     if (field.value === field.defaultValue) continue;
@@ -155,25 +175,22 @@ function readCapacities() {
       field.focus();
       throw new Refused(422, { detail: `The capacity of ${row.dataset.kind} is a whole number, not negative.` });
     }
-    capacities[row.dataset.kind] = Number(field.value);
+    changes[row.dataset.kind] = { from: Number(field.defaultValue), to: Number(field.value), field };
   }
-  return capacities;
+  return changes;
 }
 
 async function submitCapacities() {
   const refusal = byId("resize-refusal");
   setText(refusal, "");
   try {
-    const capacities = readCapacities();
-    if (!Object.keys(capacities).length) {
+    const changes = readChanges();
+    if (!Object.keys(changes).length) {
       setText(refusal, "Write another capacity first.");
       return;
     }
-    await resize(chosen, capacities);
-    for (const row of byId("kinds").children) {
-      const field = row.querySelector("input");
-      field.defaultValue = field.value;
-    }
+    await resize(chosen, changes);
+    for (const { field, to } of Object.values(changes)) field.defaultValue = field.value = String(to);
     announce("The capacity is changed.");
   } catch (fault) {
     setText(refusal, why(fault));
