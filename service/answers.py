@@ -6,12 +6,12 @@ a fifth of a request. Here they are given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from flask import Response
+from flask import Response, request
 from werkzeug.datastructures import Headers
 
 if TYPE_CHECKING:
@@ -59,6 +59,16 @@ def answer(
     length = str(len(data))
     known = [("Content-Type", media_type), ("Content-Length", length), *security, *headers]
     return Answer([data], _LINES[status], CleanHeaders(known))
+
+
+def packable(
+    body: Callable[[], bytes], packed: Callable[[], bytes], *headers: tuple[str, str], **how: Any
+) -> Answer:
+    """Return a body packed for whoever takes it so: a third of the bytes, on slow telephones."""
+    varying = [*headers, ("Vary", "Accept-Encoding")]
+    if request.accept_encodings["gzip"]:
+        return answer(packed(), 200, *varying, ("Content-Encoding", "gzip"), **how)
+    return answer(body(), 200, *varying, **how)
 
 
 def moved(address: str) -> Answer:

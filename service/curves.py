@@ -1,8 +1,8 @@
 """An event's sale as a curve over time, from its journal: there after every restart, of all hosts.
 
-Every so many entries of the journal one is read, at most as many as points are asked for, so that
-a curve costs the same with a hundred orders and with millions. What is written there never changes,
-so that who looks again and again reads only what is new.
+Of every so many tickets one is looked at, at most as many as points are asked for, so that a curve
+costs the same with a hundred orders and with millions. When a ticket was sold never changes: who
+looks again and again reads only what is new.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from workers.ledgers import LedgerReader
 
 POINTS_DEFAULT: Final = 200
 POINTS_MAX: Final = 1_000
-SLICE: Final = 64  # entries read before everybody else gets a turn; a millisecond
-KEPT_MAX: Final = 20_000  # points of all events, some two megabytes
+SLICE: Final = 64  # sales read before everybody else gets a turn; a millisecond
+KEPT_MAX: Final = 20_000  # points of all events, some six megabytes
 
 
 class Point(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Curves:
 
     def __init__(self, reader: LedgerReader) -> None:
         self._reader = reader
-        self._kept: dict[tuple[str, int], Point | None] = {}  # by event and entry; oldest first
+        self._kept: dict[tuple[str, int], Point] = {}  # by event and ticket; oldest first
 
     def draw(self, event_id: str, points: int) -> Curve | None:
         """Return the curve of an event with up to `points` points, the first sale among them."""
@@ -65,36 +65,39 @@ class Curves:
 
     def _points(self, event: Event, most: int) -> list[Point]:
         issued = event.next_number - 1
-        ends = {entry for after in (0, issued - 1) for entry in self._sale_of_next(event, after)}
-        lasting = set(choose(event.entries, most - 2)) | ({min(ends)} if ends else set())
-        wanted = sorted(lasting | ends)
+        if not issued:
+            return []
+        lasting = {1, *choose(issued, most - 2)}
+        wanted = sorted(lasting | {issued})
         found = {n: self._kept[event.id, n] for n in wanted if (event.id, n) in self._kept}
         missing = [n for n in wanted if n not in found]
         for start in range(0, len(missing), SLICE):
             if start:
                 gevent.sleep(0)
-            numbers = missing[start : start + SLICE]
-            found |= dict.fromkeys(numbers)
-            found |= {e.number: _point(e) for e in self._reader.entries_at(event.id, numbers)}
-        self._keep({(event.id, n): found[n] for n in missing if n in lasting})
-        return [point for n in wanted if (point := found[n])]
+            found |= self._read(event.id, missing[start : start + SLICE])
+        self._keep({(event.id, n): found[n] for n in missing if n in lasting and n in found})
+        points = (found[n] for n in wanted if n in found)
+        return list(dict.fromkeys(points))  # an order of several tickets is one point
 
-    def _sale_of_next(self, event: Event, after: int) -> list[int]:
-        """Return the entry that sold the ticket after a number, if there is one."""
-        return [entry for _, entry in self._reader.tickets(event.id, max(after, 0), 1)]
+    def _read(self, event_id: str, tickets: list[int]) -> dict[int, Point]:
+        """Return by their numbers how far the sale was with the orders of these tickets."""
+        sold_in = dict(self._reader.tickets_at(event_id, tickets))
+        entries = self._reader.entries_at(event_id, sorted(set(sold_in.values())))
+        points = {entry.number: _point(entry) for entry in entries}
+        return {n: point for n, entry in sold_in.items() if (point := points.get(entry))}
 
-    def _keep(self, read: dict[tuple[str, int], Point | None]) -> None:
+    def _keep(self, read: dict[tuple[str, int], Point]) -> None:
         self._kept |= read
         for key in list(self._kept)[: max(0, len(self._kept) - KEPT_MAX)]:
             del self._kept[key]
 
 
-def choose(entries: int, most: int) -> range:
-    """Return numbers of entries, evenly, at most so many, and of a longer journal the same ones."""
+def choose(tickets: int, most: int) -> range:
+    """Return numbers of tickets, evenly, at most so many, and of a longer sale the same ones."""
     stride = 1
-    while entries // stride > most:
+    while tickets // stride > most:
         stride *= 2
-    return range(stride, entries + 1, stride)
+    return range(stride, tickets + 1, stride)
 
 
 def _point(entry: Entry) -> Point | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 from flask import Blueprint, request
-from gevent.lock import Semaphore
+from gevent.event import Event as Signal
 from msgspec import Struct
 
 from service.answers import NOT_STORED, SECURITY, Answer, answer
@@ -45,6 +45,16 @@ class _Page(Struct, frozen=True):
     settled: int
 
 
+class _Look:
+    """A read that is under way. Whoever wants to know the same waits for it."""
+
+    def __init__(self, settled: int) -> None:
+        self.settled = settled
+        self.over = Signal()
+        self.page: _Page | None = None
+        self.fault: Exception | None = None
+
+
 class Board:
     """The numbers as last read, not older than MAX_AGE_MS."""
 
@@ -52,7 +62,7 @@ class Board:
         self._reader = reader
         self._carrier = carrier
         self._pages: dict[str, _Page] = {}
-        self._one_reads = Semaphore()  # reading Redis lets other greenlets run, which need not read
+        self._looks: dict[str, _Look] = {}  # under way, one a name: a slow one holds up no other
 
     def all_events(self) -> bytes:
         """Return `/remaining`, encoded."""
@@ -72,13 +82,27 @@ class Board:
 
     def _look_up(self, name: str, read: Callable[[], bytes], asked: int) -> bytes:
         page = self._known(name, asked)
-        if page is None:
-            with self._one_reads:
-                page = self._known(name, asked)  # another one may have read it meanwhile
-                if page is None:
-                    now, settled = clock_ms(), self._carrier.settled
-                    page = self._pages[name] = _Page(read(), now, settled)
-        return page.body
+        begun_before = self._looks.get(name)
+        while page is None and (look := self._looks.get(name)):  # Redis lets other greenlets run
+            look.over.wait()
+            if look.fault and look.settled >= asked:
+                raise look.fault
+            # One that began after the question is as good as a look of one's own.
+            page = self._known(name, asked) if look is begun_before else look.page
+        return (page or self._read(name, read)).body
+
+    def _read(self, name: str, read: Callable[[], bytes]) -> _Page:
+        now, settled = clock_ms(), self._carrier.settled
+        look = self._looks[name] = _Look(settled)
+        try:
+            look.page = self._pages[name] = _Page(read(), now, settled)
+            return look.page
+        except Exception as fault:
+            look.fault = fault
+            raise
+        finally:
+            del self._looks[name]
+            look.over.set()
 
     def _known(self, name: str, settled: int) -> _Page | None:
         page = self._pages.get(name)

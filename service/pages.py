@@ -14,9 +14,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
-from service.answers import NOT_STORED, Answer, answer, moved
+from service.answers import NOT_STORED, Answer, answer, moved, packable
 from service.problems import Problem
 from service.views import Stock, to_rfc3339, view_stock
 from workers.domain import MAX_TICKETS_PER_ORDER, NO_CURRENCY, Event
@@ -143,12 +143,7 @@ def read_assets() -> dict[str, bytes]:
 def _answer(
     read: Callable[[], bytes], read_packed: Callable[[], bytes], kind: str, kept: tuple[str, str]
 ) -> Answer:
-    """Return a file, packed for whoever takes it so: a third of the bytes, on slow telephones."""
-    headers = [kept, ("Vary", "Accept-Encoding")]
-    if request.accept_encodings["gzip"]:
-        headers.append(("Content-Encoding", "gzip"))
-        read = read_packed
-    return answer(read(), 200, *headers, media_type=MEDIA[kind], security=PAGE_SECURITY)
+    return packable(read, read_packed, kept, media_type=MEDIA[kind], security=PAGE_SECURITY)
 
 
 def blueprint(reader: LedgerReader, recent: Recent) -> Blueprint:

@@ -189,7 +189,7 @@ ADMINISTRATION: Final = (
         id="drawCurve",
         tag="administration",
         summary="An event's sale over time",
-        description="Points of the journal, evenly by its entries, the first and the last sale "
+        description="Points of the journal, evenly by tickets, the first and the last sale "
         "among them; of all hosts, and there after a restart. Cancelled tickets stay counted in "
         "`issued`. Where a clock was set back, so are its times.",
         parameters=(
@@ -198,7 +198,7 @@ ADMINISTRATION: Final = (
                 "points",
                 "query",
                 POINTS,
-                f"So many at most, and half as many at least if there were enough sales; cut to "
+                f"So many at most, and of each order one at most; cut to "
                 f"{office.POINTS_MIN} to {curves.POINTS_MAX}.",
                 200,
             ),

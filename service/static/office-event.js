@@ -1,23 +1,28 @@
-// The events in the box office, and the chosen one: its stock, its sale over time, pause and resume,
-// its capacity.
+// The events in the box office, and the chosen one: its stock, pause and resume, its capacity.
 
+import { showCurve } from "./office-curve.js";
 import { ask, askJson, Refused, why } from "./office-key.js";
 import { sure } from "./office-sure.js";
-import { niceStep, Plot, timeMarks } from "./plot.js";
-import { announce, byId, copyOf, count, plural, setText, share } from "./words.js";
+import { announce, byId, copyOf, count, setText, share } from "./words.js";
 
 const ROWS_MAX = 50;
-const CURVE_EVERY_MS = 2_000;
-const CURVE_POINTS = 200;
 const HASH = "#sale-";
 
 let events = [];
-let chosen = decodeURIComponent(location.hash.startsWith(HASH) ? location.hash.slice(HASH.length) : "");
+let chosen = inHash();
 let statusTold = "";
 
 let whenChosen = () => {};
 
 export const chosenEvent = () => events.find((entry) => entry.event === chosen);
+
+function inHash() {
+  try {
+    return location.hash.startsWith(HASH) ? decodeURIComponent(location.hash.slice(HASH.length)) : "";
+  } catch {
+    return ""; // somebody's address that is none
+  }
+}
 
 // --- all events ---
 
@@ -78,7 +83,6 @@ function fillRow(row, entry) {
 function choose(event) {
   chosen = event;
   statusTold = "";
-  drawn = { event: "", entries: -1, at: 0 };
   history.replaceState(null, "", event ? HASH + encodeURIComponent(event) : location.pathname);
   for (const id of ["event-refusal", "resize-refusal"]) setText(byId(id), "");
   byId("kinds").replaceChildren();
@@ -102,7 +106,7 @@ function showEvent(entry, nowMs) {
   }
   statusTold = entry.status;
   showKinds(entry.ticket_types);
-  refreshCurve(entry, nowMs);
+  showCurve(entry, nowMs);
 }
 
 function showKinds(types) {
@@ -126,92 +130,6 @@ function showKinds(types) {
   }
 }
 
-// --- its sale over time ---
-
-let drawn = { event: "", entries: -1, at: 0 };
-let curve = null;
-const plot = new Plot(byId("curve"), (place) => readCurve(place));
-
-async function refreshCurve(entry, nowMs) {
-  const same = drawn.event === entry.event && drawn.entries === entry.entries;
-  if (!same && (drawn.event !== entry.event || Date.now() - drawn.at >= CURVE_EVERY_MS)) {
-    drawn = { event: entry.event, entries: entry.entries, at: Date.now() };
-    try {
-      const found = await askJson(`/events/${entry.event}/curve?points=${CURVE_POINTS}`);
-      if (found.event !== chosen) return;
-      curve = { ...found, points: found.points.map(({ at, issued }) => [Date.parse(at), issued]) };
-      showTable();
-    } catch {
-      drawn.entries = -1; // again with the next look
-    }
-  }
-  if (curve?.event === chosen) drawCurve(nowMs, Math.max(0, entry.sold - curve.sold));
-  else plot.draw(emptyPlot(nowMs, entry.capacity));
-}
-
-/** `more` tickets were sold since the curve was asked for. */
-function drawCurve(nowMs, more) {
-  const { points, capacity } = curve;
-  const issued = curve.issued + more;
-  if (!points.length) {
-    plot.draw(emptyPlot(nowMs, capacity));
-    return;
-  }
-  const first = points[0][0], last = Math.max(more ? nowMs : 0, ...points.map(([at]) => at));
-  // A sale that ended hours ago is not shown as a wall with a plain behind it.
-  const span = Math.max(last - first, 2_000);
-  const to = Math.max(last, Math.min(nowMs, last + span * 0.08));
-  const near = issued >= 0.2 * capacity;
-  const top = near ? Math.max(capacity, issued) : issued * 1.25;
-  const start = first - Math.max(span * 0.02, 100);
-  plot.draw({
-    x: [start, to],
-    top: top * 1.04,
-    xMarks: timeMarks(start, to, innerWidth < 600 ? 3 : 6),
-    yText: (n) => count(Math.round(n)),
-    lines: [{ kind: "sold area", step: true, points: [[start, 0], ...points, ...(more ? [[last, issued, true]] : []), [to, issued]] }],
-    level: near ? { y: capacity, text: `capacity ${count(capacity)}` } : null,
-  });
-  setText(byId("curve-said"), `${plural(issued, "ticket")} sold from ${clock(first)} to ${clock(last)}, of ${count(capacity)}.`);
-}
-
-const emptyPlot = (nowMs, capacity) => ({
-  x: [nowMs - 60_000, nowMs], top: Math.max(capacity, 1) * 1.04, xMarks: [], yText: (n) => count(Math.round(n)),
-  lines: [], level: capacity ? { y: capacity, text: `capacity ${count(capacity)}` } : null,
-});
-
-const clock = (ms) => new Date(ms).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-
-function readCurve(place) {
-  byId("curve-read").ariaLive = place === null ? "off" : "polite"; // what is sold is not read out all the time
-  if (curve?.event !== chosen || !curve.points.length) {
-    setText(byId("curve-read"), "Nothing is sold yet.");
-    return;
-  }
-  const point = place === null ? null : curve.points[Math.min(Math.max(place - 1, 0), curve.points.length - 1)];
-  if (point) {
-    setText(byId("curve-read"), `${clock(point[0])}: ${count(point[1])} sold.`);
-    return;
-  }
-  const back = curve.issued - curve.sold;
-  const cancelled = back ? ` ${plural(back, "ticket")} of them ${back === 1 ? "was" : "were"} cancelled since.` : "";
-  setText(byId("curve-read"), `${plural(curve.issued, "ticket")} sold, from ${clock(curve.points[0][0])} on, on all hosts.${cancelled}`);
-}
-
-function showTable() {
-  const step = Math.max(1, Math.ceil(curve.points.length / 12));
-  const some = curve.points.filter((_, i) => i % step === 0 || i === curve.points.length - 1);
-  byId("curve-rows").replaceChildren(...some.map(([at, issued]) => {
-    const row = document.createElement("tr");
-    const [when, sold] = [document.createElement("td"), document.createElement("td")];
-    when.textContent = clock(at);
-    sold.textContent = count(issued);
-    sold.className = "number";
-    row.append(when, sold);
-    return row;
-  }));
-}
-
 // --- what the operator does with it ---
 
 async function switchTo(verb) {
@@ -228,16 +146,28 @@ async function switchTo(verb) {
 }
 
 /** Say the event anew with other capacities: all else stays as it is at this moment. */
-async function resize(event, capacities) {
+async function resize(event, changes) {
   const known = await askJson(`/events/${event}`);
+  checkNobodyElse(known, changes);
   const { name, opens_at, closes_at, max_per_order, max_per_buyer } = known;
-  const ticket_types = known.ticket_types.map((type) => ({ ...type, capacity: capacities[type.id] ?? type.capacity }));
+  const ticket_types = known.ticket_types.map((type) => ({ ...type, capacity: changes[type.id]?.to ?? type.capacity }));
   const body = { name, opens_at, closes_at, max_per_order, max_per_buyer, ticket_types };
   await ask(`/events/${event}`, { method: "PUT", body });
 }
 
-function readCapacities() {
-  const capacities = {};
+/** Whoever changes a number changes what they saw. Once they are told, they have seen what is there. */
+function checkNobodyElse(known, changes) {
+  for (const [kind, { from, to, field }] of Object.entries(changes)) {
+    const capacity = known.ticket_types.find(({ id }) => id === kind)?.capacity;
+    if (capacity === from || capacity === to) continue;
+    if (capacity !== undefined) field.defaultValue = String(capacity);
+    const now = capacity === undefined ? "there are none any more" : `it is ${count(capacity)} now, no longer ${count(from)}`;
+    throw new Refused(409, { detail: `Somebody else has changed ${kind}: ${now}. Nothing was changed here.` });
+  }
+}
+
+function readChanges() {
+  const changes = {};
   for (const row of byId("kinds").children) {
     const field = row.querySelector("input");
     if (field.value === field.defaultValue) continue;
@@ -245,25 +175,22 @@ function readCapacities() {
       field.focus();
       throw new Refused(422, { detail: `The capacity of ${row.dataset.kind} is a whole number, not negative.` });
     }
-    capacities[row.dataset.kind] = Number(field.value);
+    changes[row.dataset.kind] = { from: Number(field.defaultValue), to: Number(field.value), field };
   }
-  return capacities;
+  return changes;
 }
 
 async function submitCapacities() {
   const refusal = byId("resize-refusal");
   setText(refusal, "");
   try {
-    const capacities = readCapacities();
-    if (!Object.keys(capacities).length) {
+    const changes = readChanges();
+    if (!Object.keys(changes).length) {
       setText(refusal, "Write another capacity first.");
       return;
     }
-    await resize(chosen, capacities);
-    for (const row of byId("kinds").children) {
-      const field = row.querySelector("input");
-      field.defaultValue = field.value;
-    }
+    await resize(chosen, changes);
+    for (const { field, to } of Object.values(changes)) field.defaultValue = field.value = String(to);
     announce("The capacity is changed.");
   } catch (fault) {
     setText(refusal, why(fault));

@@ -24,7 +24,19 @@ export function keepKey(text) {
 }
 
 /** The key is none of this service's, or no longer. */
-export class WrongKey extends Error {}
+export class WrongKey extends Error {
+  #key;
+
+  constructor(key) {
+    super();
+    this.#key = key;
+  }
+
+  /** Whether it is still the one to be sent: another may have been written before the answer came. */
+  get isKept() {
+    return this.#key === key;
+  }
+}
 
 /** The service said no; `message` says why, in its own words. */
 export class Refused extends Error {
@@ -37,12 +49,13 @@ export class Refused extends Error {
 
 /** Ask the service. Throws WrongKey, Refused, or what fetch throws if nobody answers in time. */
 export async function ask(path, { method = "GET", body, accept = "application/json", patient } = {}) {
-  if (!/^[ -~]+$/.test(key)) throw new WrongKey(); // no header can carry it
+  const sent = key;
+  if (!/^[ -~]+$/.test(sent)) throw new WrongKey(sent); // no header can carry it
   const response = await fetch(path, {
     method,
     cache: "no-store",
     headers: {
-      Authorization: `Bearer ${key}`,
+      Authorization: `Bearer ${sent}`,
       Accept: accept,
       ...(body ? { "Content-Type": "application/json" } : {}),
     },
@@ -52,7 +65,7 @@ export async function ask(path, { method = "GET", body, accept = "application/js
   if (response.ok) return response;
   const problem = await response.json().catch(() => null);
   const refused = new Refused(response.status, problem);
-  if (["unauthorized", "forbidden"].includes(refused.slug)) throw new WrongKey();
+  if (["unauthorized", "forbidden"].includes(refused.slug)) throw new WrongKey(sent);
   throw refused;
 }
 

@@ -15,7 +15,7 @@ const perSecond = (n) => (n > 0 && n < 9.95 ? n.toFixed(1) : count(Math.round(n)
 
 function inMs(seconds) {
   if (seconds === null) return "–";
-  if (seconds === Infinity) return "over 10 s";
+  if (seconds === Infinity) return "> 10 s";
   const ms = seconds * 1000;
   if (ms >= 999.5) return `${(ms / 1000).toFixed(1)} s`;
   if (ms > 0 && ms < 0.05) return "< 0.1 ms";

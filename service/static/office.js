@@ -40,8 +40,9 @@ async function lookOnce() {
     showEvents(told);
     showOrders();
   } catch (fault) {
-    if (fault instanceof WrongKey) shut("This is not a key of this service.");
-    else {
+    if (fault instanceof WrongKey) {
+      if (fault.isKept) shut("This is not a key of this service.");
+    } else {
       failures += 1;
       if (document.body.dataset.door === "open") linkDown(LOST);
       else setText(byId("door-refusal"), "The service does not answer. We try again by ourselves.");

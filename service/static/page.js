@@ -1,20 +1,20 @@
-// The live page: numbers as the stream tells them, countdowns, and buying. The server has rendered
-// every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
+// The live page: numbers as the stream tells them, and countdowns; `buying.js` buys. The server has
+// rendered every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
-import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purchases.js";
-import { amount, checkChoice, keepChoice, prepareChoice, quantity, wish } from "./choice.js";
+import { showOrders } from "./bought.js";
+import { follow, showDoubt, submit } from "./buying.js";
+import { amount, checkChoice, keepChoice, prepareChoice, quantity } from "./choice.js";
 import { linkDown, linkUp } from "./link.js";
+import { unsettled } from "./purchases.js";
+import { money, saleOf, sales } from "./sales.js";
 import { Stream } from "./stream.js";
-import { announce, byId, copyOf, count, plural, setText, share, spaced } from "./words.js";
+import { announce, byId, count, plural, setText, share } from "./words.js";
 
 const LOST =
   "The connection is lost, and the numbers stand still. We try again by ourselves. A purchase " +
   "under way is safe: we ask again with the same key, and it is never sold twice.";
 const HIDDEN_AFTER_MS = 10_000; // a tab that nobody sees gives its connection back
 const FOLD_MS = 400; // several events that changed are fetched together, and not by all at once
-
-const sales = () => [...document.querySelectorAll(".sale")];
-const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
 
 // The server's clock, from what was made for this page. What the stream tells was written when the
 // stock changed, hours ago perhaps.
@@ -123,7 +123,7 @@ function localTimes(root) {
   }
 }
 
-// --- buying ---
+// --- an event and its form ---
 
 function prepare(sale) {
   const form = sale.querySelector("form");
@@ -148,143 +148,6 @@ function showPrice(sale) {
   checkChoice(sale);
   const price = money(sale, amount(sale));
   setText(sale.querySelector(".act"), `Buy ${plural(quantity(sale), "ticket")}${price && ` · ${price}`}`);
-}
-
-function money(sale, amount) {
-  const { symbol, decimals } = sale.dataset;
-  if (!amount) return "";
-  const value = (amount / 10 ** decimals).toLocaleString("en", {
-    minimumFractionDigits: Number(decimals),
-  });
-  return symbol + value;
-}
-
-function submit(sale) {
-  if (sale.dataset.phase) return; // one click is enough
-  const form = sale.querySelector("form");
-  const buyer = form.elements.buyer.value.trim();
-  follow(makePurchase({ ...wish(sale), ...(buyer ? { buyer } : {}) }));
-}
-
-/** Follow a purchase until its fate is known, and show it where its event is. */
-async function follow(purchase) {
-  const sale = () => saleOf(purchase.event); // it may be replaced meanwhile
-  showPhase(sale(), "waiting", "Buying…");
-  const answer = await settle(purchase, () => {
-    showPhase(sale(), "waiting", "No answer yet. We ask again…");
-  });
-  if (answer.order) showSold(sale(), answer.order);
-  else if (answer.refusal) showRefusal(sale(), answer.refusal);
-  else leaveInDoubt(sale(), purchase);
-}
-
-function showPhase(sale, phase, title) {
-  if (!sale) return;
-  const changed = sale.dataset.phase !== phase;
-  sale.dataset.phase = phase;
-  const heading = sale.querySelector(`.${phase} .title`);
-  setText(heading, title);
-  if (changed) heading.focus({ preventScroll: true });
-}
-
-function showSold(sale, order) {
-  if (sale) {
-    sale.querySelector(".refusal").textContent = "";
-    sale.querySelector(".done .tickets").replaceChildren(...order.tickets.map(ticketOf));
-    showPhase(sale, "done", `${plural(order.tickets.length, "ticket")}: yours.`);
-  }
-  showOrders();
-}
-
-function showRefusal(sale, problem) {
-  if (!sale) return;
-  sale.dataset.phase = "";
-  const words = inWords(problem, sale.querySelectorAll(".kind").length > 1);
-  sale.querySelector(".refusal").textContent = words;
-  if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
-  else announce(words);
-}
-
-function inWords(problem, several) {
-  const of = several ? ` of ${problem.ticket_type}` : "";
-  const slug = String(problem.type).split("/").pop();
-  if (slug === "sold-out" && problem.remaining) return `Only ${count(problem.remaining)}${of} left. Nothing was bought.`;
-  if (slug === "sold-out" && problem.held) return "What is left is held, and may come back. Nothing was bought.";
-  if (slug === "sold-out") return several ? `None${of} is left. Nothing was bought.` : "Just sold out. Nothing was bought.";
-  if (slug === "buyer-limit") {
-    return `At most ${problem.max_per_buyer} for each buyer; this one has ${problem.bought}. Nothing was bought.`;
-  }
-  return `${problem.detail ?? problem.title} Nothing was bought.`;
-}
-
-// --- what was bought here ---
-
-function ticketOf(ticket) {
-  const line = copyOf("ticket-template");
-  line.querySelector(".number").textContent = `No. ${ticket.number}`;
-  line.querySelector(".type").textContent = ticket.ticket_type;
-  line.querySelector("code").textContent = spaced(ticket.code);
-  return line;
-}
-
-function orderOf(order) {
-  const card = copyOf("order-template");
-  const sale = saleOf(order.event);
-  const total = sale ? money(sale, order.total.amount) : "";
-  const when = new Date(order.sold_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-  card.classList.toggle("cancelled", order.status === "cancelled");
-  card.querySelector("h3").textContent = sale?.querySelector("h2").textContent ?? order.event;
-  const facts = [order.status === "cancelled" && "Cancelled", plural(order.tickets.length, "ticket"), total, when];
-  card.querySelector(".facts").textContent = facts.filter(Boolean).join(" · ");
-  card.querySelector(".tickets").replaceChildren(...order.tickets.map(ticketOf));
-  card.querySelector(".id").textContent = `Order ${order.id}`;
-  return card;
-}
-
-async function showOrders() {
-  const orders = await myOrders();
-  byId("mine").hidden = orders.length === 0;
-  byId("orders").replaceChildren(...orders.map(orderOf));
-}
-
-function showDoubt(purchase) {
-  const box = doubtOf(purchase);
-  byId("unsure").append(box);
-  byId("unsure").hidden = false;
-  return box;
-}
-
-/** Nobody knows what became of it, and too much time went by to buy it unasked. */
-function leaveInDoubt(sale, purchase) {
-  const box = showDoubt(purchase);
-  announce(box.querySelector("p").textContent);
-  if (!sale) return;
-  const hadFocus = sale.contains(document.activeElement);
-  sale.dataset.phase = "";
-  if (!hadFocus) return;
-  box.tabIndex = -1; // not its button: a key pressed by chance would buy
-  box.focus();
-}
-
-function doubtOf(purchase) {
-  const box = copyOf("unsure-template");
-  const { quantity: one, items = [{ quantity: one }] } = JSON.parse(purchase.body);
-  const wanted = items.reduce((sum, item) => sum + item.quantity, 0);
-  const name = saleOf(purchase.event)?.querySelector("h2").textContent ?? purchase.event;
-  const when = new Date(purchase.at).toLocaleString();
-  box.querySelector("p").textContent =
-    `A purchase of ${plural(wanted, "ticket")} for ${name} (${when}) was never answered. ` +
-    "Asking again shows its tickets if it was sold, and buys them now if it was not.";
-  box.querySelector(".ask").addEventListener("click", () => {
-    renew(purchase);
-    follow(purchase);
-    box.remove();
-  });
-  box.querySelector(".forget").addEventListener("click", () => {
-    forget(purchase);
-    box.remove();
-  });
-  return box;
 }
 
 // --- the connection ---

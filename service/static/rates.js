@@ -8,20 +8,25 @@ export const TIMES = ["lock_wait_seconds", "purchase_seconds", "commit_seconds"]
 const SPREADS = ["batch_size", ...TIMES];
 const SETTLED = new Set(["sold", "replayed", "pending"]);
 
-const answers = new Map(); // of each host since its start: the last ones, oldest first
+const answers = new Map(); // of each host: the last ones since its start, oldest first
 
-/** Take in an answer; return what was done a second, or null if there is nothing to compare with. */
+/** Take in an answer; return what was done a second, or null if it tells nothing that is new. */
 export function rateOf(told) {
-  const host = `${told.this_host.name} ${told.this_host.started_at}`;
+  const { name } = told.this_host;
   const now = Date.now();
-  const known = answers.get(host) ?? [];
+  for (const [host, list] of answers) if (now - list.at(-1).at > FORGET_MS) answers.delete(host);
+  const known = sinceItsStart(answers.get(name) ?? [], told);
+  if (known.length && told.clock_ms <= known.at(-1).told.clock_ms) return null; // a look that was shared
   known.push({ at: now, told });
   while (known.length > 2 && now - known[1].at > LOOK_BACK_MS) known.shift();
-  answers.set(host, known);
-  for (const [name, list] of answers) if (now - list.at(-1).at > FORGET_MS) answers.delete(name);
+  answers.set(name, known);
   const hosts = [...answers.values()].filter((list) => list.length > 1);
   return hosts.length ? sumOf(hosts) : null;
 }
+
+/** What is known of a host, unless it was started anew, and counts from nothing again. */
+const sinceItsStart = (known, told) =>
+  known.at(-1)?.told.this_host.started_at === told.this_host.started_at ? known : [];
 
 export const hostsSeen = () => [...answers.values()].map((list) => list.at(-1).told.this_host.name);
 
@@ -32,7 +37,6 @@ function sumOf(hosts) {
   for (const list of hosts) {
     const [before, after] = [list.at(-2).told, list.at(-1).told];
     const seconds = (after.clock_ms - before.clock_ms) / 1000;
-    if (seconds <= 0) continue;
     for (const [outcome, total] of Object.entries(after.this_host.purchases)) {
       const done = total - (before.this_host.purchases[outcome] ?? 0);
       purchases[outcome] = (purchases[outcome] ?? 0) + done / seconds;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -60,6 +61,34 @@ def test_the_key_is_kept_in_this_tab_alone_and_sent_as_a_header_alone(
     assert page.evaluate("sessionStorage.length") == 0
     page.reload()
     expect(page.get_by_label("Administration key")).to_be_focused()
+
+
+def test_a_refusal_of_the_key_before_does_not_shut_out_the_right_one(
+    soldout: Soldout, open_page: OpenPage
+) -> None:
+    office: Office = open_page(Office).expecting(LOST)
+    slow: list[Route] = []
+
+    def hold(route: Route) -> None:
+        slow.append(route)
+
+    office.page.route("**/admin/now", hold, times=1)
+    with office.page.expect_request("**/admin/now"):
+        office.enter("not-a-key-of-this-service")
+    office.enter(soldout.admin_key)
+    for route in slow:
+        route.continue_()
+    office.live()
+    expect(office.button("Sign out")).to_be_visible()
+
+
+def test_an_address_that_names_no_event_opens_the_office(
+    soldout: Soldout, event: str, open_page: OpenPage
+) -> None:
+    office: Office = open_page(Office)
+    office.page.goto(soldout.url + "/admin#sale-%E0")
+    office.page.reload()
+    office.sign_in(soldout.admin_key).choose(event)
 
 
 def test_a_key_that_is_taken_away_shuts_the_door(open_office: OpenOffice) -> None:
@@ -210,6 +239,73 @@ def test_behind_a_balancer_each_host_is_compared_with_itself(
     soldout.buy(event)
     expect(office.figure("n-sold")).to_have_text(re.compile(r"0\.[1-9]|1|1\.\d"))
     expect(office.page.locator("#workers tr").first).to_contain_text(re.compile(r"\S+ 1"))
+
+
+class Told:
+    """What `/admin/now` says of this host, look by look; each look can be told by its queue."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._looks: list[dict[str, Any]] = []
+        self._shown = 1000
+        office.page.route("**/admin/now", self._answer)
+
+    def look(self, start: int, clock_ms: int, sold: int) -> None:
+        """Let one look be answered so, and wait until it shows."""
+        self._shown += 1
+        self._looks.append({"start": start, "clock_ms": clock_ms, "sold": sold, "n": self._shown})
+        self._office.shows("n-queue", f"{self._shown:,}")
+
+    def _answer(self, route: Route) -> None:
+        told = route.fetch().json()
+        wanted = self._looks[-1] if self._looks else None
+        if wanted:
+            told["clock_ms"] = wanted["clock_ms"]
+            told["this_host"] |= {
+                "started_at": f"2026-01-01T00:00:0{wanted['start']}.000Z",
+                "in_flight": wanted["n"],
+                "purchases": told["this_host"]["purchases"] | {"sold": wanted["sold"]},
+            }
+        route.fulfill(json=told)
+
+
+def test_a_host_that_starts_anew_counts_once(event: str, open_office: OpenOffice) -> None:
+    office = open_office().choose(event)
+    told = Told(office)
+    told.look(1, 1_000, 100)
+    told.look(1, 2_000, 110)
+    office.shows("n-sold", "10")
+    told.look(2, 400, 0)
+    told.look(2, 1_400, 12)
+    office.shows("n-sold", "12")
+    office.shows("s-sold", "12 since the start")
+
+
+def test_a_look_that_was_shared_says_nothing_new(event: str, open_office: OpenOffice) -> None:
+    office = open_office().choose(event)
+    told = Told(office)
+    told.look(1, 1_000, 100)
+    told.look(1, 2_000, 110)
+    told.look(1, 2_000, 110)
+    office.shows("n-sold", "10")
+    told.look(1, 1_900, 109)  # as another web process of the host saw it
+    office.shows("n-sold", "10")
+    told.look(1, 3_000, 125)
+    office.shows("n-sold", "15")
+
+
+def test_after_an_absence_the_last_second_is_one(event: str, open_office: OpenOffice) -> None:
+    office = open_office().choose(event)
+    office.page.clock.install()
+    told = Told(office)
+    told.look(1, 1_000, 100)
+    told.look(1, 2_000, 110)
+    office.shows("n-sold", "10")
+    office.page.clock.fast_forward(60_000)
+    told.look(1, 62_000, 6_110)
+    office.shows("n-sold", "10")  # and not a hundred, the mean of a minute
+    told.look(1, 63_000, 6_113)
+    office.shows("n-sold", "3.0")
 
 
 def test_a_connection_that_is_lost_is_told_and_comes_back_by_itself(

@@ -198,6 +198,8 @@ def test_what_is_shown_has_a_name_and_a_role(house: Soldout, open_office: OpenOf
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
+FOUR_SECONDS = """() =>
+    document.querySelector("#rush .line.sold")?.getAttribute("d").split("L").length > 4"""
 PLACES = """() => [...document.querySelectorAll(
         ".card, .tile strong, .tile span, .two strong, #ticket, #ticket .bar, #switch, .plot svg,"
         + "#orders-scroll, #workers tr, footer")]
@@ -235,7 +237,7 @@ def test_it_can_be_looked_at(
     office = open_office(house, **context).choose("gala")
     with rush(house, "gala"):
         expect(office.figure("n-refused")).not_to_have_text(re.compile(r"^[0–]$"))  # noqa: RUF001
-        office.page.wait_for_timeout(4_000)  # so that there is a line to see
+        office.page.wait_for_function(FOUR_SECONDS)  # so that there is a line to see
         photograph(office, f"{name}-office", full_page=True)
     office.choose("reading").says("Sold out")
     expect(office.figure("curve-read")).to_contain_text("12 tickets sold")

@@ -100,6 +100,31 @@ def test_a_capacity_below_what_is_sold_is_refused_with_the_reason(
     expect(field).to_have_value("30")  # somebody else's change shows where nobody writes
 
 
+def test_a_capacity_that_somebody_else_has_changed_is_told_before_it_is_changed_again(
+    soldout: Soldout, open_office: OpenOffice
+) -> None:
+    event = put(soldout, name="Priced", ticket_types=PRICED)
+    office = open_office().choose(event)
+    office.page.get_by_label("Capacity of vip").fill("7")
+    others = [{**PRICED[0], "capacity": 60}, {**PRICED[1], "capacity": 5}]
+    soldout.put_event(event, name="Renamed", ticket_types=others, max_per_buyer=2)
+
+    def stands() -> tuple[Any, ...]:
+        found = soldout.admin("GET", f"/events/{event}").json()
+        capacities = [kind["capacity"] for kind in found["ticket_types"]]
+        return found["name"], found["max_per_buyer"], *capacities
+
+    office.button("Change capacity").click()
+    expect(office.refusal("resize")).to_have_text(
+        "Somebody else has changed vip: it is 5 now, no longer 3. Nothing was changed here."
+    )
+    assert stands() == ("Renamed", 2, 60, 5)
+    office.button("Change capacity").click()
+    office.shows("event-capacity", "67")
+    expect(office.refusal("resize")).to_have_text("")
+    assert stands() == ("Renamed", 2, 60, 7)
+
+
 def test_an_order_that_is_cancelled_gives_its_stock_back(
     soldout: Soldout, event: str, open_office: OpenOffice
 ) -> None:

@@ -364,6 +364,18 @@ class LedgerContract:
         assert [e.event for e in reader.entries_at("opera", [1, 2])] == ["opera"]
         assert reader.entries_at("gala", []) == reader.entries_at("ballet", [1]) == []
 
+    def test_single_tickets_are_found_by_their_numbers(self, books: Books) -> None:
+        books.write(put(gala(500)), *(buy(key, 2) for key in range(100)))
+        books.write(PutEvent(IN_TIME, "opera", "Opera", [TicketType("stalls", 1)]))
+        reader = books.reader
+        numbers = [200, 1, 77, 77, 2, 150, 0, 201, 10**15]
+        found = [reader.tickets("gala", n - 1, 1)[0] for n in (1, 2, 77, 150, 200)]
+        assert reader.tickets_at("gala", numbers) == found
+        every_third = list(range(3, 201, 3))
+        assert [n for n, _ in reader.tickets_at("gala", every_third)] == every_third
+        assert reader.tickets_at("gala", []) == reader.tickets_at("opera", [1]) == []
+        assert reader.tickets_at("ballet", [1]) == []
+
     def test_events_are_listed_in_the_order_they_were_made(self, books: Books) -> None:
         for event_id in ("opera", "ballet", "zirkus"):
             books.write(PutEvent(IN_TIME, event_id, event_id, [TicketType("general", 1)]))

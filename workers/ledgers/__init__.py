@@ -69,5 +69,8 @@ class LedgerReader(Protocol):
     def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
         """Return up to `limit` tickets above number `after`: (number, entry of its order)."""
 
+    def tickets_at(self, event_id: str, numbers: list[int]) -> list[tuple[int, int]]:
+        """Return (number, entry of its order) of those of some tickets that there are, in order."""
+
     def close(self) -> None:
         """Let go of the ledger."""

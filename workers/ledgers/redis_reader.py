@@ -109,20 +109,18 @@ class RedisReader:
     @reporting_damage
     def entries_at(self, event_id: str, numbers: list[int]) -> list[Entry]:
         """Return those of some entries of an event's journal that there are, in their order."""
-        wanted = sorted({number for number in numbers if number > 0})
-        if not wanted or self._server.identity() is None:
-            return []
-        shard = self._shard_of(event_id)
-        key = Keys(shard).journal(event_id)
-        pages = self._ask(shard, *(("LRANGE", key, n - 1, n - 1) for n in wanted))
-        return [
-            read_entry(event_id, n, page[0]) for n, page in zip(wanted, pages, strict=True) if page
-        ]
+        found = self._values_at(event_id, Keys.journal, numbers)
+        return [read_entry(event_id, n, value) for n, value in found]
 
     def tickets(self, event_id: str, after: int, limit: int) -> list[tuple[int, int]]:
         """Return up to `limit` (number, entry of its order) above number `after`."""
         first, values = self._page(event_id, Keys.tickets, after, limit)
         return [(n, int(value)) for n, value in enumerate(values, first)]
+
+    def tickets_at(self, event_id: str, numbers: list[int]) -> list[tuple[int, int]]:
+        """Return (number, entry of its order) of those of some tickets that there are, in order."""
+        found = self._values_at(event_id, Keys.tickets, numbers)
+        return [(n, int(value)) for n, value in found]
 
     def workers(self) -> list[HostPulse]:
         """Return the workers of every host that were heard of lately."""
@@ -153,6 +151,16 @@ class RedisReader:
         key = key_of(Keys(shard), event_id)
         [values] = self._ask(shard, ("LRANGE", key, start, start + limit - 1))
         return start + 1, values
+
+    def _values_at(self, event_id: str, key_of: Any, places: list[int]) -> list[tuple[int, bytes]]:
+        """Return the values that stand at some places of an event's list, each with its place."""
+        wanted = sorted({place for place in places if place > 0})
+        if not wanted or self._server.identity() is None:
+            return []
+        shard = self._shard_of(event_id)
+        key = key_of(Keys(shard), event_id)
+        pages = self._ask(shard, *(("LRANGE", key, n - 1, n - 1) for n in wanted))
+        return [(n, page[0]) for n, page in zip(wanted, pages, strict=True) if page]
 
     def _shard_of(self, event_id: str) -> int:
         return shard_of_event(event_id, self._server.shards)

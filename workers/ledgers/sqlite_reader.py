@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,7 @@ from workers.ledgers.sqlite_rows import (
     EVENTS,
     ORDERS,
     SORTED,
+    Row,
     select_in,
     to_events,
     to_fact,
@@ -76,15 +78,7 @@ class SqliteReader:
     @reporting_faults
     def entries_at(self, event_id: str, numbers: list[int]) -> list[Entry]:
         """Return those of some entries of an event's journal that there are, in their order."""
-        event = self._connection.execute("SELECT event FROM events WHERE id = ?", (event_id,)).get
-        if event is None:
-            return []
-        rows = select_in(
-            self._connection,
-            "SELECT entry, at_ms, fact FROM journal WHERE event = ? AND entry IN",
-            sorted(set(numbers)),
-            before=(event,),
-        )
+        rows = self._select_at("SELECT entry, at_ms, fact FROM journal", "entry", event_id, numbers)
         return [Entry(event_id, number, at_ms, to_fact(fact)) for number, at_ms, fact in rows]
 
     @reporting_faults
@@ -97,6 +91,23 @@ class SqliteReader:
         )
         return [(number, entry) for number, entry in rows]
 
+    @reporting_faults
+    def tickets_at(self, event_id: str, numbers: list[int]) -> list[tuple[int, int]]:
+        """Return (number, entry of its order) of those of some tickets that there are, in order."""
+        rows = self._select_at("SELECT number, entry FROM tickets", "number", event_id, numbers)
+        return [(number, entry) for number, entry in rows]
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _select_at(
+        self, select: str, column: str, event_id: str, numbers: list[int]
+    ) -> Iterable[Row]:
+        """Select those rows of an event whose number, in `column`, is one of some."""
+        event = self._connection.execute("SELECT event FROM events WHERE id = ?", (event_id,)).get
+        if event is None:
+            return []
+        wanted = sorted(set(numbers))
+        where = f"{select} WHERE event = ? AND {column} IN"
+        return select_in(self._connection, where, wanted, before=(event,))
