@@ -5,6 +5,7 @@ import { forget, makePurchase, myOrders, renew, settle, unsettled } from "./purc
 import { amount, checkChoice, keepChoice, prepareChoice, quantity, wish } from "./choice.js";
 import { linkDown, linkUp } from "./link.js";
 import { Stream } from "./stream.js";
+import { prepareSwap, setPhase } from "./swap.js";
 import { announce, byId, copyOf, count, plural, setText, share, spaced } from "./words.js";
 
 const LOST =
@@ -128,12 +129,13 @@ function localTimes(root) {
 function prepare(sale) {
   const form = sale.querySelector("form");
   prepareChoice(sale, () => showPrice(sale));
+  prepareSwap(sale);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(sale);
   });
   sale.querySelector(".again").addEventListener("click", () => {
-    sale.dataset.phase = "";
+    setPhase(sale, "");
     (sale.dataset.status === "on_sale" ? form.querySelector(".act") : sale.querySelector("h2")).focus();
   });
   form.querySelector(".act").disabled = false;
@@ -181,7 +183,7 @@ async function follow(purchase) {
 function showPhase(sale, phase, title) {
   if (!sale) return;
   const changed = sale.dataset.phase !== phase;
-  sale.dataset.phase = phase;
+  setPhase(sale, phase);
   const heading = sale.querySelector(`.${phase} .title`);
   setText(heading, title);
   if (changed) heading.focus({ preventScroll: true });
@@ -198,7 +200,7 @@ function showSold(sale, order) {
 
 function showRefusal(sale, problem) {
   if (!sale) return;
-  sale.dataset.phase = "";
+  setPhase(sale, "");
   const words = inWords(problem, sale.querySelectorAll(".kind").length > 1);
   sale.querySelector(".refusal").textContent = words;
   if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
@@ -260,7 +262,7 @@ function leaveInDoubt(sale, purchase) {
   announce(box.querySelector("p").textContent);
   if (!sale) return;
   const hadFocus = sale.contains(document.activeElement);
-  sale.dataset.phase = "";
+  setPhase(sale, "");
   if (!hadFocus) return;
   box.tabIndex = -1; // not its button: a key pressed by chance would buy
   box.focus();
