@@ -16,6 +16,7 @@ const FOLD_MS = 400; // several events that changed are fetched together, and no
 
 const sales = () => [...document.querySelectorAll(".sale")];
 const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
+const overOf = (event) => [...document.querySelectorAll(".over li")].find((line) => line.dataset.event === event);
 
 // The server's clock, from what was made for this page. What the stream tells was written when the
 // stock changed, hours ago perhaps.
@@ -26,6 +27,7 @@ let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
 function showStock(entry) {
   const sale = saleOf(entry.event);
   const kinds = entry.ticket_types.map((type) => type.ticket_type).join();
+  if (!sale && entry.status === "closed") return; // it is folded away
   if (!sale || (kindsOf(sale) !== kinds && !sale.dataset.phase)) {
     refetch();
     return;
@@ -74,6 +76,7 @@ function refetch() {
       if (!response.ok) return;
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       takeOver([...page.querySelectorAll(".sale")]);
+      foldOver(page.querySelector(".over"));
     } catch {
       // the stream tells when the service is back, and what there is then
     }
@@ -86,9 +89,24 @@ function takeOver(fresh) {
     if (known?.dataset.phase) continue; // somebody buys there
     const sale = document.importNode(newcomer, true);
     if (known) replace(known, sale);
-    else byId("sales").querySelector(".empty").before(sale);
+    else placeOf(sale, fresh).before(sale);
     prepare(sale);
   }
+}
+
+/** The next sale that is here already, in the order of the fresh page. */
+function placeOf(sale, fresh) {
+  const later = fresh.slice(fresh.findIndex((other) => other.dataset.event === sale.dataset.event) + 1);
+  return later.map((other) => saleOf(other.dataset.event)).find(Boolean) ?? byId("sales").querySelector(".empty");
+}
+
+/** Take over what is over; a sale that ended while somebody looks at it stays where it is, too. */
+function foldOver(fresh) {
+  const known = document.querySelector(".over");
+  if (fresh && known) known.querySelector("ul").replaceChildren(...fresh.querySelectorAll("li"));
+  if (fresh && known) setText(known.querySelector("summary"), fresh.querySelector("summary").textContent);
+  else if (fresh) byId("sales").after(document.importNode(fresh, true));
+  else known?.remove();
 }
 
 function replace(known, sale) {
@@ -232,10 +250,11 @@ function ticketOf(ticket) {
 function orderOf(order) {
   const card = copyOf("order-template");
   const sale = saleOf(order.event);
-  const total = sale ? money(sale, order.total.amount) : "";
+  const known = sale ?? overOf(order.event);
+  const total = known ? money(known, order.total.amount) : "";
   const when = new Date(order.sold_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
   card.classList.toggle("cancelled", order.status === "cancelled");
-  card.querySelector("h3").textContent = sale?.querySelector("h2").textContent ?? order.event;
+  card.querySelector("h3").textContent = (sale?.querySelector("h2") ?? known)?.textContent ?? order.event;
   const facts = [order.status === "cancelled" && "Cancelled", plural(order.tickets.length, "ticket"), total, when];
   card.querySelector(".facts").textContent = facts.filter(Boolean).join(" · ");
   card.querySelector(".tickets").replaceChildren(...order.tickets.map(ticketOf));
