@@ -173,6 +173,8 @@ def collect(environment: Environment) -> Evidence:
                 closer.settle(record.purchases)
                 books = closer.books(sale, record)
             look = closer.last_look(sale.event)
+            if sale.administered:
+                closer.end_sale(sale.event)
     except RefereeError as error:
         crashes.append(str(error))
     distributed = isinstance(runner, MasterRunner)

@@ -92,6 +92,12 @@ class Referee:
         kinds = tuple(TicketTypeOnSale(c.ticket_type, c.capacity) for c in look.ticket_types)
         return Sale(event, kinds, administered=False, seed=seed)
 
+    def end_sale(self, event: str) -> None:
+        """Close the event: nobody needs to see it among what is on sale."""
+        answer = self._send("POST", f"/events/{event}/close")
+        if answer.status_code != 200:
+            raise RefereeError(f"the sale does not close: {answer.status_code} {answer.text}")
+
     def look(self, event: str) -> Look:
         """Return what `GET /remaining` says about an event."""
         asked_at = time.monotonic()

@@ -43,6 +43,14 @@ def post_fork(server: Any, _worker: Any) -> None:
     end_with_parent(server.pid)
 
 
+def child_exit(server: Any, worker: Any) -> None:
+    """Say which web process ended and how, as the supervisor does of its own."""
+    status = server.log.status_of(worker.pid)
+    if status is not None:
+        then = "started again" if server.LISTENERS else "the service ends"
+        server.log.warning("web %d ended with status %s: %s", worker.soldout_number, status, then)
+
+
 def post_worker_init(worker: Any) -> None:
     """Name the web process, and make it ready for a crowd."""
     set_title(f"web {worker.soldout_number}")

@@ -157,7 +157,13 @@ def blueprint(reader: LedgerReader, recent: Recent) -> Blueprint:
         now = wall_ms()
         sales = [view_sale(event, now) for event in reader.events()]
         return render_template(
-            "live.html", sales=sales, now_ms=now, static=f"/static/{mark}", words=WORDS, share=share
+            "live.html",
+            sales=[sale for sale in sales if sale.status != "closed"],
+            over=[sale for sale in sales if sale.status == "closed"],
+            now_ms=now,
+            static=f"/static/{mark}",
+            words=WORDS,
+            share=share,
         ).encode()
 
     @routes.get("/")

@@ -21,6 +21,7 @@ from service.problems import RETRY_AFTER_SECONDS, Problem
 from service.views import Pending, to_rfc3339, view_order
 from workers import domain
 from workers.codec import GARBAGE
+from workers.phrases import in_words
 
 BODY_MAX_BYTES = 64 * 1024
 BODY_SECONDS = 10.0  # a connection is not held for a body that never comes
@@ -189,7 +190,7 @@ def _read(request: Request, decode: Callable[[bytes], T]) -> T:
         reason = _IN_WORDS.get(reason, reason)
         unknown = re.search(r"(?:unknown|required) field `(.*)`", reason)
         path = [place.rstrip("`").removeprefix("$").lstrip("."), unknown[1] if unknown else ""]
-        raise invalid(".".join(part for part in path if part), reason) from None
+        raise invalid(".".join(part for part in path if part), in_words(reason)) from None
     except GARBAGE as error:
         raise _malformed(error) from None
 

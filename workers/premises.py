@@ -31,7 +31,10 @@ def check_address(settings: Settings) -> None:
                 probe.bind(address)
         except OSError as error:
             if time.monotonic() > limit or error.errno != errno.EADDRINUSE:
-                reason = error.strerror or error
+                reason = error.strerror or str(error)
+                if error.errno == errno.EADDRINUSE:
+                    other = f"{settings.bind.rpartition(':')[0]}:{9001 if port == 9000 else 9000}"
+                    reason += f"; SOLDOUT_BIND={other} chooses another"
                 raise BootFailed(f"cannot listen on {settings.bind}: {reason}") from None
             time.sleep(0.02)
         else:

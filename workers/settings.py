@@ -10,12 +10,13 @@ import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from workers.errors import BadSetting
+from workers.phrases import in_words
 from workers.redis_url import RedisUrl, mask, parse
 
 PREFIX = "SOLDOUT_"
@@ -146,7 +147,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         try:
             msgspec.convert({name: value}, Settings, strict=False)
         except msgspec.ValidationError as error:
-            reason = str(error).partition(" - at ")[0]
+            reason = in_words(str(error).partition(" - at ")[0])
+            if choices := get_args(get_type_hints(Settings)[name]) if "enum" in reason else ():
+                reason = f"must be one of {', '.join(choices)}"
             if name in ("bind", "metrics_bind"):
                 reason = "not like 127.0.0.1:8000"
             raise BadSetting(f"{PREFIX}{name.upper()}={_shown(name, value)}: {reason}") from None

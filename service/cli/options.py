@@ -8,6 +8,7 @@ from datetime import datetime
 
 import click
 
+_ORDER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NONE = "none"  # typed to take a limit, a time or a ticket type away
 
 
@@ -37,6 +38,18 @@ def read_moment(_context: object, _option: object, value: str | None) -> datetim
     if moment is None or moment.tzinfo is None:
         raise click.BadParameter(f"{value!r} is not like 2026-11-23T09:00:00Z, zone included")
     return moment
+
+
+def read_order_ids(
+    _context: object, _argument: object, value: str | tuple[str, ...]
+) -> str | tuple[str, ...]:
+    """Read one order's id, or several, as an argument."""
+    for text in (value,) if isinstance(value, str) else value:
+        if not _ORDER_ID.fullmatch(text):
+            raise click.BadParameter(
+                f"{text!r} is not an order's id; for a key: soldout order find KEY"
+            )
+    return value
 
 
 def read_limit(_context: object, _option: object, value: str | None) -> int | str | None:

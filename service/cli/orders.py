@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from service.cli.asking import Asking, asks
-from service.cli.options import read_each
+from service.cli.options import read_each, read_order_ids
 from service.cli.progress import progress
 from service.cli.words import order_lines, orders_lines
 from service.uuid7 import mint_key
@@ -93,7 +93,7 @@ def order_group() -> None:
 
 
 @order_group.command("show")
-@click.argument("order_id", metavar="ID")
+@click.argument("order_id", metavar="ID", callback=read_order_ids)
 @asks()
 def order_show(asking: Asking, order_id: str) -> None:
     """Print the order with this ID, and its tickets.
@@ -165,7 +165,7 @@ def order_find(asking: Asking, key: str) -> None:
 
 
 @order_group.command("cancel")
-@click.argument("order_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("order_ids", metavar="ID...", nargs=-1, required=True, callback=read_order_ids)
 @asks(admin=True)
 def order_cancel(asking: Asking, order_ids: tuple[str, ...]) -> None:
     """Take orders back, by their IDs; their tickets can be sold again.

@@ -161,6 +161,13 @@ def demo() -> None:
             asking.client.event(DEMO_EVENT)
         except UnknownEvent:
             asking.client.put_event(DEMO_EVENT, name="The demo", capacity=DEMO_CAPACITY)
+        stock = asking.client.remaining(DEMO_EVENT)
+    if stock.status == "sold_out":
+        click.echo(
+            f"soldout: {url} is open, and nothing of the demo is left. To begin again:"
+            f" soldout event put {DEMO_EVENT} --capacity {stock.capacity + DEMO_CAPACITY}"
+        )
+        return
     body = f'{{"event": "{DEMO_EVENT}", "quantity": 1}}'
     click.echo(
         f"soldout: open {url} and click, or"

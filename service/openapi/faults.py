@@ -112,7 +112,7 @@ _SAID: Final[dict[str, tuple[Problem, str]]] = {
         Problem("unsupported-media-type", "Send Content-Type: application/json."),
         "/buy",
     ),
-    "invalid-request": (wire.invalid("quantity", "Expected `int` >= 1"), "/buy"),
+    "invalid-request": (wire.invalid("quantity", "at least 1"), "/buy"),
     "key-reused": (wire.to_problem(domain.KeyReused()), "/buy"),
     "internal-error": (Problem("internal-error", "See the service's log."), "/events"),
     "overloaded": (

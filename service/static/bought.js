@@ -1,7 +1,7 @@
 // What was bought in this browser, as the live page lists it.
 
 import { myOrders } from "./purchases.js";
-import { money, saleOf } from "./sales.js";
+import { money, overOf, saleOf } from "./sales.js";
 import { byId, copyOf, plural, spaced } from "./words.js";
 
 export function ticketOf(ticket) {
@@ -15,10 +15,11 @@ export function ticketOf(ticket) {
 function orderOf(order) {
   const card = copyOf("order-template");
   const sale = saleOf(order.event);
-  const total = sale ? money(sale, order.total.amount) : "";
+  const known = sale ?? overOf(order.event);
+  const total = known ? money(known, order.total.amount) : "";
   const when = new Date(order.sold_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
   card.classList.toggle("cancelled", order.status === "cancelled");
-  card.querySelector("h3").textContent = sale?.querySelector("h2").textContent ?? order.event;
+  card.querySelector("h3").textContent = (sale?.querySelector("h2") ?? known)?.textContent ?? order.event;
   const facts = [order.status === "cancelled" && "Cancelled", plural(order.tickets.length, "ticket"), total, when];
   card.querySelector(".facts").textContent = facts.filter(Boolean).join(" · ");
   card.querySelector(".tickets").replaceChildren(...order.tickets.map(ticketOf));

@@ -5,6 +5,7 @@ import { showOrders, ticketOf } from "./bought.js";
 import { wish } from "./choice.js";
 import { forget, makePurchase, renew, settle } from "./purchases.js";
 import { saleOf } from "./sales.js";
+import { setPhase } from "./swap.js";
 import { announce, byId, copyOf, count, plural, setText } from "./words.js";
 
 export function submit(sale) {
@@ -29,7 +30,7 @@ export async function follow(purchase) {
 function showPhase(sale, phase, title) {
   if (!sale) return;
   const changed = sale.dataset.phase !== phase;
-  sale.dataset.phase = phase;
+  setPhase(sale, phase);
   const heading = sale.querySelector(`.${phase} .title`);
   setText(heading, title);
   if (changed) heading.focus({ preventScroll: true });
@@ -46,7 +47,7 @@ function showSold(sale, order) {
 
 function showRefusal(sale, problem) {
   if (!sale) return;
-  sale.dataset.phase = "";
+  setPhase(sale, "");
   const words = inWords(problem, sale.querySelectorAll(".kind").length > 1);
   sale.querySelector(".refusal").textContent = words;
   if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
@@ -79,7 +80,7 @@ function leaveInDoubt(sale, purchase) {
   announce(box.querySelector("p").textContent);
   if (!sale) return;
   const hadFocus = sale.contains(document.activeElement);
-  sale.dataset.phase = "";
+  setPhase(sale, "");
   if (!hadFocus) return;
   box.tabIndex = -1; // not its button: a key pressed by chance would buy
   box.focus();

@@ -1,5 +1,5 @@
 // What a buyer chooses: so many of each ticket type, and never more than are left or may be had. The
-// fields' own validity says what is wrong, so that a browser tells it and sends nothing.
+// fields' own validity says what is wrong, so that a browser sends nothing; the page says it at once.
 
 import { count, setText } from "./words.js";
 
@@ -71,10 +71,12 @@ export function checkChoice(sale) {
     for (const stepper of all) field(stepper).value = stepper === first ? 1 : 0;
   }
   const total = quantity(sale), { most, words } = allowed(sale);
+  const why = [];
   for (const stepper of all) {
     const left = leftOf(sale, stepper), chosen = quantityOf(stepper);
     field(stepper).max = Math.max(0, Math.min(left, most));
     const tooFew = chosen > left ? `Only ${count(left)} left.` : "";
+    if (tooFew) why.push(all.length > 1 ? `Only ${count(left)} of ${stepper.dataset.kind} left.` : tooFew);
     const tooMany = total > most && chosen ? words : "";
     const none = total ? "" : "Choose how many.";
     field(stepper).setCustomValidity(tooFew || tooMany || none);
@@ -82,6 +84,8 @@ export function checkChoice(sale) {
     stepper.querySelector(".more").ariaDisabled = String(chosen >= mostOf(sale, stepper));
     stepper.querySelector(".fewer").ariaDisabled = String(chosen <= Number(field(stepper).min));
   }
+  if (total > most) why.push(words);
+  setText(sale.querySelector(".cannot"), why.join(" "));
 }
 
 /** Take over what was chosen on a copy of the sale that is replaced. */

@@ -8,6 +8,7 @@ import { linkDown, linkUp } from "./link.js";
 import { unsettled } from "./purchases.js";
 import { money, saleOf, sales } from "./sales.js";
 import { Stream } from "./stream.js";
+import { prepareSwap, setPhase } from "./swap.js";
 import { announce, byId, count, plural, setText, share } from "./words.js";
 
 const LOST =
@@ -25,6 +26,7 @@ let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
 function showStock(entry) {
   const sale = saleOf(entry.event);
   const kinds = entry.ticket_types.map((type) => type.ticket_type).join();
+  if (!sale && entry.status === "closed") return; // it is folded away
   if (!sale || (kindsOf(sale) !== kinds && !sale.dataset.phase)) {
     refetch();
     return;
@@ -73,6 +75,7 @@ function refetch() {
       if (!response.ok) return;
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       takeOver([...page.querySelectorAll(".sale")]);
+      foldOver(page.querySelector(".over"));
     } catch {
       // the stream tells when the service is back, and what there is then
     }
@@ -85,9 +88,24 @@ function takeOver(fresh) {
     if (known?.dataset.phase) continue; // somebody buys there
     const sale = document.importNode(newcomer, true);
     if (known) replace(known, sale);
-    else byId("sales").querySelector(".empty").before(sale);
+    else placeOf(sale, fresh).before(sale);
     prepare(sale);
   }
+}
+
+/** The next sale that is here already, in the order of the fresh page. */
+function placeOf(sale, fresh) {
+  const later = fresh.slice(fresh.findIndex((other) => other.dataset.event === sale.dataset.event) + 1);
+  return later.map((other) => saleOf(other.dataset.event)).find(Boolean) ?? byId("sales").querySelector(".empty");
+}
+
+/** Take over what is over; a sale that ended while somebody looks at it stays where it is, too. */
+function foldOver(fresh) {
+  const known = document.querySelector(".over");
+  if (fresh && known) known.querySelector("ul").replaceChildren(...fresh.querySelectorAll("li"));
+  if (fresh && known) setText(known.querySelector("summary"), fresh.querySelector("summary").textContent);
+  else if (fresh) byId("sales").after(document.importNode(fresh, true));
+  else known?.remove();
 }
 
 function replace(known, sale) {
@@ -128,12 +146,13 @@ function localTimes(root) {
 function prepare(sale) {
   const form = sale.querySelector("form");
   prepareChoice(sale, () => showPrice(sale));
+  prepareSwap(sale);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(sale);
   });
   sale.querySelector(".again").addEventListener("click", () => {
-    sale.dataset.phase = "";
+    setPhase(sale, "");
     (sale.dataset.status === "on_sale" ? form.querySelector(".act") : sale.querySelector("h2")).focus();
   });
   form.querySelector(".act").disabled = false;

@@ -2,6 +2,8 @@
 
 export const sales = () => [...document.querySelectorAll(".sale")];
 export const saleOf = (event) => sales().find((sale) => sale.dataset.event === event);
+/** The line of an event that is over, and folded away. */
+export const overOf = (event) => [...document.querySelectorAll(".over li")].find((line) => line.dataset.event === event);
 
 export function money(sale, amount) {
   const { symbol, decimals } = sale.dataset;

@@ -37,6 +37,7 @@ class Sale:
         self.form = root.locator("form")
         self.buy_button = self.form.locator(".act")
         self.badge = root.locator(".badge")
+        self.cannot = root.get_by_role("status")
         self.refusal = root.locator(".refusal")
         self.waiting = root.locator(".waiting")
         self.done = root.locator(".done")

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import OpenShop
 from tests.browser.shop import Shop, check_bought_once, tickets_of
@@ -33,15 +33,59 @@ def test_one_click_buys_and_shows_the_ticket(
     check_bought_once(soldout, event)
 
 
-def test_a_double_click_buys_once(soldout: Soldout, event: str, open_shop: OpenShop) -> None:
+PHONE = {"viewport": {"width": 375, "height": 812}}
+DESK = {"viewport": {"width": 1280, "height": 800}}
+
+
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("clicks", [2, 3, 4])
+@pytest.mark.parametrize("apart_ms", [120, 250])
+def test_who_clicks_several_times_buys_once_and_sees_the_ticket(
+    soldout: Soldout,
+    event: str,
+    open_shop: OpenShop,
+    screen: dict[str, Any],
+    clicks: int,
+    apart_ms: int,
+) -> None:
+    """What comes under the pointer meanwhile is not pressed, and its words are not marked."""
+    shop = open_shop(**screen)
+    sale = shop.sale(event)
+    click_there(shop, sale.buy_button, clicks, apart_ms)
+    assert sale.sold() == tickets_of(soldout, event)
+    expect(sale.done.locator(".title")).to_be_focused()
+    expect(shop.orders).to_have_count(1)
+    assert shop.page.evaluate("getSelection().toString()") == ""
+    assert shop.purchases_kept() == 0
+    check_bought_once(soldout, event)
+
+
+def test_who_clicks_twice_to_buy_more_does_not_buy_yet(
+    soldout: Soldout, event: str, open_shop: OpenShop
+) -> None:
     shop = open_shop()
     sale = shop.sale(event)
-    sale.buy_button.dblclick()
+    sale.buy_button.click()
     sale.sold()
+    more = sale.root.get_by_role("button", name="Buy more")
+    more.click(trial=True)  # it can be pressed by now
+    click_there(shop, more, 3, 120)
+    expect(sale.buy_button).to_be_focused()
+    assert shop.purchases_kept() == 0
     check_bought_once(soldout, event)
-    sale.buy_button.dispatch_event("click")  # a click that was on its way
-    expect(shop.orders).to_have_count(1)
-    check_bought_once(soldout, event)
+
+
+def click_there(shop: Shop, button: Locator, clicks: int, apart_ms: int) -> None:
+    """Click where a button is, so many times, as a mouse does: whatever is there by then."""
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    assert box
+    for number in range(1, clicks + 1):
+        if number > 1:
+            shop.page.wait_for_timeout(apart_ms)
+        shop.page.mouse.click(
+            box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, click_count=number
+        )
 
 
 def test_who_wants_more_buys_again(soldout: Soldout, event: str, open_shop: OpenShop) -> None:

@@ -68,11 +68,13 @@ def test_no_more_can_be_chosen_than_are_left_or_allowed(
     sale.field("standing").fill("2")
     sale.buy_button.click()
     assert sale.field("standing").evaluate("e => e.validationMessage") == "At most 3 in one order."
+    expect(sale.cannot).to_have_text("At most 3 in one order.")
     sale.field("standing").fill("0")
     assert soldout.buy(choice, 1, ticket_type="vip").status_code == 201
     expect(sale.root.locator(".kind[data-kind=vip]")).to_contain_text("1 left")
     sale.buy_button.click()  # what was chosen is not changed in silence
     assert sale.field("vip").evaluate("e => e.validationMessage") == "Only 1 left."
+    expect(sale.cannot).to_have_text("Only 1 of vip left.")
     assert soldout.audit(choice)["sold"] == 2
     sale.step("vip", -1)
     sale.buy_button.click()
@@ -106,3 +108,11 @@ def test_what_is_left_bounds_a_single_type_too(
     expect(sale.root.get_by_label("Tickets", exact=True)).to_have_value("2")
     expect(more).to_have_attribute("aria-disabled", "true")
     expect(sale.buy_button).to_have_text("Buy 2 tickets")
+    expect(sale.cannot).to_have_text("")
+    assert soldout.buy(event, 1).status_code == 201
+    expect(sale.cannot).to_have_text(
+        "Only 1 left."
+    )  # said without a click, nothing changed unasked
+    expect(sale.root.get_by_label("Tickets", exact=True)).to_have_value("2")
+    sale.step("ticket", -1)
+    expect(sale.cannot).to_have_text("")

@@ -138,6 +138,41 @@ def test_an_event_that_is_put_on_sale_appears_by_itself(
     shop.sale(event).sold()
 
 
+def test_what_is_over_is_folded_away_and_comes_back_to_its_place_if_it_goes_on(
+    soldout: Soldout, open_shop: OpenShop
+) -> None:
+    first = put(soldout, name="The long past", closes_at="2020-01-01T00:00:00Z")
+    second = put(soldout, name="The coming")
+    shop = open_shop().live()
+    over = shop.page.locator(".over")
+    assert shop.sale(first).root.count() == 0
+    assert shop.sale(second).root.count() == 1
+    shop.page.get_by_text(re.compile(r"(is|are) over$")).click()
+    expect(over.get_by_text("The long past")).to_be_visible()
+    soldout.put_event(first, name="The long past", capacity=9)
+    shop.sale(first).says("On sale")
+    expect(over.get_by_text("The long past")).to_have_count(0)
+    events = shop.page.locator(".sale").evaluate_all("all => all.map(sale => sale.dataset.event)")
+    assert events.index(first) < events.index(second)
+
+
+def test_tickets_of_a_sale_that_is_over_keep_its_name_and_price(
+    soldout: Soldout, open_shop: OpenShop
+) -> None:
+    price = {"amount": 2500, "currency": "EUR"}
+    kinds = [{"id": "standing", "capacity": 5, "price": price}]
+    event = f"over-{secrets.token_hex(4)}"
+    soldout.put_event(event, name="The short", ticket_types=kinds)
+    shop = open_shop()
+    shop.sale(event).buy_button.click()
+    shop.sale(event).sold()
+    assert soldout.admin("POST", f"/events/{event}/close").status_code == 200
+    shop.page.reload()
+    expect(shop.orders.locator("h3")).to_have_text("The short")
+    expect(shop.orders.locator(".facts")).to_contain_text("€25.00")
+    assert shop.sale(event).root.count() == 0
+
+
 def test_ticket_types_that_change_are_taken_over(soldout: Soldout, open_shop: OpenShop) -> None:
     event = put(soldout)
     sale = open_shop().live().sale(event)

@@ -94,6 +94,18 @@ def test_the_demo_leaves_a_demo_event_that_exists_as_it_is(demo: Soldout, cli: T
     assert cli("remaining", "demo", "--json").json["capacity"] == 7
 
 
+def test_a_demo_that_is_sold_out_says_how_to_begin_again(demo: Soldout, cli: Type) -> None:
+    advice(demo)
+    assert cli("buy", "demo", "--quantity", "100").status == 0
+    told = cli("demo").out
+    assert "nothing of the demo is left" in told
+    command = told.partition("To begin again: soldout ")[2].split()
+    assert command == ["event", "put", "demo", "--capacity", "200"]
+    assert cli(*command).status == 0
+    assert cli("buy", "demo").status == 0
+    assert " and click, or curl " in cli("demo").out
+
+
 def test_serve_becomes_the_supervisor_and_drains_when_asked(demo: Soldout) -> None:
     """No process stands between: the pid that was started gets the signal and gives the status."""
     advice(demo)

@@ -129,6 +129,8 @@ def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
         ("buy gala --key short", "16 to 255 visible ASCII"),
         ("buy gala --patience -1", "x>=0"),
         ("order show", "Missing argument 'ID'"),
+        ("order show my-key", "'my-key' is not an order's id; for a key: soldout order find KEY"),
+        ("order cancel 01a216db", "'01a216db' is not an order's id; for a key: soldout order find"),
         ("order list", "Missing argument 'EVENT'"),
         ("remaining --url localhost:8000", "correct --url or SOLDOUT_URL"),
     ],
@@ -161,7 +163,10 @@ def test_an_event_that_cannot_be_put_is_misuse(words: str, complaint: str) -> No
     assert complaint in typed.err
 
 
-@pytest.mark.parametrize("words", ["remaining", "buy gala", "event list", "order show x"])
+@pytest.mark.parametrize(
+    "words",
+    ["remaining", "buy gala", "event list", "order show 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a"],
+)
 def test_a_service_that_is_not_there_is_named_in_one_line(words: str) -> None:
     bind = f"127.0.0.1:{free_port()}"
     typed = typing({"SOLDOUT_BIND": bind})(*words.split(), "--patience", "0")

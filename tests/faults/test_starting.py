@@ -160,6 +160,7 @@ def test_a_port_that_another_program_has_ends_the_start_with_the_reason(
     ended = serve(Soldout(tmp_path / "data", taken_port))
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
     assert ended.stderr.startswith(f"soldout: cannot listen on 127.0.0.1:{taken_port}: ")
+    assert ended.stderr.endswith("; SOLDOUT_BIND=127.0.0.1:9000 chooses another\n")
 
 
 @pytest.mark.parametrize("place", ["/proc/no/such/place", "/dev/null/data"])

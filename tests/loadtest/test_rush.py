@@ -53,10 +53,12 @@ def test_soldout_is_green_and_everything_is_checked_by_all_of_locusts_processes(
 ) -> None:
     with serving(tmp_path / "data") as service:
         played = rush(service.url, "--processes", "2", admin_key=service.admin_key)
+        events = service.admin("GET", "/remaining").json()["events"]
     assert played.returncode == 0, played.stdout + played.stderr
     assert len(verdicts(played)) == 19
     assert set(verdicts(played).values()) == {"ok"}
     assert re.search(r"ok +2  every client was heard", played.stdout)
+    assert [event["status"] for event in events] == ["closed"]
 
 
 def test_a_server_that_is_not_there_is_no_success() -> None:
