@@ -2,8 +2,8 @@
 
 In: how many users for how long, or a server to aim at; with `--show`, first the program that has
 no lock and then soldout, from one seed. Out: the judgement on the terminal; the page and its
-numbers in reports/loadtest.html and .json, locust's words in .log; exit status 0 right, 1 wrong, 2
-not played.
+numbers in reports/loadtest.html (or show.html) and .json, locust's words in .log; exit status 0
+right, 1 wrong, 2 not played.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     servers = [WITHOUT_A_LOCK, SOLDOUT] if options.show else [options.host or SOLDOUT]
     announce(rush, servers)
     REPORTS.mkdir(exist_ok=True)
-    log = REPORTS / "loadtest.log"
+    report = REPORTS / ("show" if options.show else "loadtest")
+    log = report.with_suffix(".log")
     log.write_bytes(b"")
     runs: list[Run] = []
     try:
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped before its end: nothing is judged.", file=sys.stderr)
         return 2
-    kept = keep(runs, REPORTS / "loadtest", again(options, rush))
+    kept = keep(runs, report, again(options, rush))
     print(ending(runs, kept, log))
     return 0 if as_expected(runs) else 1
 

@@ -39,9 +39,10 @@ def test_one_command_serves_soldout_plays_the_rush_and_leaves_nothing_running(
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert "about 9 s in all. SOLDOUT_LOADTEST_SEED=4242" in played.stdout
-    assert played.stdout.rstrip().splitlines()[-1].startswith("reports/loadtest.html ")
+    page = tmp_path / "reports" / "loadtest.html"
+    assert played.stdout.rstrip().splitlines()[-1] == page.as_uri()
     assert played.stderr == ""
-    assert "<html" in (tmp_path / "reports" / "loadtest.html").read_text()
+    assert "<html" in page.read_text()
     assert "WARNING" not in (tmp_path / "reports" / "loadtest.log").read_text()
     numbers = json.loads((tmp_path / "reports" / "loadtest.json").read_text())
     assert [(run["server"], run["passed"], run["seed"]) for run in numbers["runs"]] == [
