@@ -23,6 +23,7 @@ from loadtest.figures import Run
 from loadtest.play import NotPlayedError, Rush, play
 from loadtest.servers import NotReadyError, Server, peer, soldout
 from loadtest.shapes import tickets_for
+from service.client.admin_key import NoAdminKey, find_admin_key
 
 SECONDS, SHOW_SECONDS = 60, 12
 BESIDES_SECONDS = 5  # to start a server, ask again for what is in doubt, read the books, and stop
@@ -125,7 +126,15 @@ def server_of(name: str, rush: Rush) -> AbstractContextManager[Server]:
         return soldout()
     if name == WITHOUT_A_LOCK:
         return peer(WITHOUT_A_LOCK, "--capacity", str(rush.tickets))
-    return nullcontext(Server(name, pid=0, admin_key=os.environ.get("SOLDOUT_ADMIN_KEY", "")))
+    return nullcontext(Server(name, pid=0, admin_key=admin_key_here()))
+
+
+def admin_key_here() -> str:
+    """Return the key that a service with our settings has, or none: a peer asks for none."""
+    try:
+        return find_admin_key(os.environ)
+    except NoAdminKey:
+        return ""
 
 
 def again(options: argparse.Namespace, rush: Rush) -> str:
