@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 # Most tests wait for something; those of a file share services. The short ones, of the units, go last.
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install run test test-long test-compose simulate model lint format loadtest crowd show chaos bench growth lock clean
+.PHONY: install dev run test test-long test-compose simulate model lint format loadtest crowd show chaos bench growth lock clean
 
 install: $(VENV)/.run
+dev: $(VENV)/.dev  # beside soldout what lint, tests and the guide's last page need
 run: $(VENV)/.run
 	$(BIN)/soldout serve --demo
 
