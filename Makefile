@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 # Most tests wait for something; those of a file share services. The short ones, of the units, go last.
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install run test test-long test-compose simulate model lint format loadtest show chaos bench growth lock clean
+.PHONY: install dev run test test-long test-compose simulate model lint format loadtest crowd show chaos bench growth lock clean
 
 install: $(VENV)/.run
+dev: $(VENV)/.dev  # beside soldout what lint, tests and the guide's last page need
 run: $(VENV)/.run
 	$(BIN)/soldout serve --demo
 
@@ -40,6 +41,9 @@ model: $(VENV)/.dev  # all states of the protocol's model (docs/model); with Deb
 
 loadtest: $(VENV)/.dev
 	$(BIN)/python -m loadtest $(ARGS)
+
+crowd: $(VENV)/.dev  # the rush at the service that `make run` serves, to be watched at its /admin
+	$(BIN)/python -m loadtest --host $(or $(SOLDOUT_URL),http://127.0.0.1:8000) --seconds 30 $(ARGS)
 
 show: $(VENV)/.dev  # the same rush against a program without a lock and against soldout, on one page
 	$(BIN)/python -m loadtest --show $(ARGS)

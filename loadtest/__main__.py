@@ -2,8 +2,8 @@
 
 In: how many users for how long, or a server to aim at; with `--show`, first the program that has
 no lock and then soldout, from one seed. Out: the judgement on the terminal; the page and its
-numbers in reports/loadtest.html and .json, locust's words in .log; exit status 0 right, 1 wrong, 2
-not played.
+numbers in reports/loadtest.html (or show.html) and .json, locust's words in .log; exit status 0
+right, 1 wrong, 2 not played.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from loadtest.figures import Run
 from loadtest.play import NotPlayedError, Rush, play
 from loadtest.servers import NotReadyError, Server, peer, soldout
 from loadtest.shapes import tickets_for
+from service.client.admin_key import NoAdminKey, find_admin_key
 
 SECONDS, SHOW_SECONDS = 60, 12
 BESIDES_SECONDS = 5  # to start a server, ask again for what is in doubt, read the books, and stop
@@ -36,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     servers = [WITHOUT_A_LOCK, SOLDOUT] if options.show else [options.host or SOLDOUT]
     announce(rush, servers)
     REPORTS.mkdir(exist_ok=True)
-    log = REPORTS / "loadtest.log"
+    report = REPORTS / ("show" if options.show else "loadtest")
+    log = report.with_suffix(".log")
     log.write_bytes(b"")
     runs: list[Run] = []
     try:
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped before its end: nothing is judged.", file=sys.stderr)
         return 2
-    kept = keep(runs, REPORTS / "loadtest", again(options, rush))
+    kept = keep(runs, report, again(options, rush))
     print(ending(runs, kept, log))
     return 0 if as_expected(runs) else 1
 
@@ -124,7 +126,15 @@ def server_of(name: str, rush: Rush) -> AbstractContextManager[Server]:
         return soldout()
     if name == WITHOUT_A_LOCK:
         return peer(WITHOUT_A_LOCK, "--capacity", str(rush.tickets))
-    return nullcontext(Server(name, pid=0, admin_key=os.environ.get("SOLDOUT_ADMIN_KEY", "")))
+    return nullcontext(Server(name, pid=0, admin_key=admin_key_here()))
+
+
+def admin_key_here() -> str:
+    """Return the key that a service with our settings has, or none: a peer asks for none."""
+    try:
+        return find_admin_key(os.environ)
+    except NoAdminKey:
+        return ""
 
 
 def again(options: argparse.Namespace, rush: Rush) -> str:

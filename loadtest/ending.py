@@ -69,7 +69,8 @@ def ending(runs: Sequence[Run], page: Path, log: Path) -> str:
     lines += [f"note: {note}" for note in dict.fromkeys(note for run in runs for note in run.notes)]
     if any(run.server == WITHOUT_A_LOCK and run.passed for run in runs):
         lines += ["", f"{name(WITHOUT_A_LOCK)} nothing was oversold, which shows nothing: {MORE}"]
-    lines += ["", f"{page}  (its numbers: {page.with_suffix('.json')}, locust's log: {log})"]
+    lines += ["", f"its numbers: {page.with_suffix('.json')}, locust's log: {log}"]
+    lines += [page.resolve().as_uri()]  # which a terminal opens at a click
     return "\n".join(lines)
 
 

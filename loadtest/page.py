@@ -1,6 +1,7 @@
 """The page of a load test: one run, or two side by side, as HTML that needs nothing else.
 
-In: a `Show`, which `reports/loadtest.json` holds. Out: the page, light and dark, for any width.
+In: a `Show`, which `reports/show.json` or `loadtest.json` holds. Out: the page, light and dark, for
+any width.
 """
 
 from __future__ import annotations

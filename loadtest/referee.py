@@ -76,7 +76,10 @@ class Referee:
         if answer.status_code in (404, 405):
             return self._adopt_peer(seed)
         if answer.status_code in (401, 403):
-            raise RefereeError("the administration refuses our key: set SOLDOUT_ADMIN_KEY")
+            raise RefereeError(
+                "the administration refuses our key: set SOLDOUT_ADMIN_KEY,"
+                " or SOLDOUT_DATA_DIR to where the service keeps it"
+            )
         if answer.status_code != 201:
             raise RefereeError(f"the sale does not open: {answer.status_code} {answer.text}")
         as_read = datetime.fromisoformat(opens_at).timestamp()  # by the server: in milliseconds

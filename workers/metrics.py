@@ -141,7 +141,9 @@ LOCK_HELD: Final = _times("soldout_lock_held_seconds", "How long a worker held t
 COMMIT_TIME: Final = _times(
     "soldout_commit_duration_seconds", "How long writing a batch took, until it was on disk."
 )
-BATCH: Final = Histogram("soldout_batch_size", "Commands settled as one batch.", SIZES)
+BATCH: Final = Histogram(
+    "soldout_batch_size", "Commands settled as one batch, without `/readyz`.", SIZES
+)
 FENCED: Final = Counter(
     "soldout_fenced_commits", "Commits refused because a newer lock holder had taken over."
 )

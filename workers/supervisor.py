@@ -240,10 +240,11 @@ def serve(
     if web:
         check_traces(settings)
         raise_descriptor_limit(settings)
-    with sole_use_of(settings.data_path):
+    with sole_use_of(settings.data_path) as keep:
         if web:
             check_address(settings)
             make_admin_key(settings)
+        keep()
         settings.run_path.mkdir(exist_ok=True)
         slot = Slot(Metrics(settings.metrics_path, create=True).supervisor)
         slot.set(SINCE, wall_ms())

@@ -10,6 +10,7 @@ from workers.domain import (
     Command,
     Now,
     Outcome,
+    Probe,
     Unsettled,
 )
 from workers.errors import BootFailed, Fenced, LedgerFault, SoldoutError, StartAgain
@@ -65,9 +66,12 @@ class Worker:
         self.heart.beat()
         if batch:
             outcomes = self._settle(batch)
-            self.slot.observe(BATCH, len(batch))  # what was answered is counted already
+            of_the_sale = len(batch) - list(map(type, batch)).count(Probe)
+            if of_the_sale:
+                self.slot.observe(BATCH, of_the_sale)  # what was answered is counted already
             self.inbox.answer(outcomes)
-            self.heart.count(len(batch))
+            if of_the_sale:
+                self.heart.count(of_the_sale)
         return len(batch)
 
     def _settle(self, batch: list[Command]) -> list[Outcome]:

@@ -5,7 +5,8 @@ to standard output, for people or with `--json` for machines; what went wrong go
 in one line.
 
 `serving.py`, `backups.py`, `events.py`, `orders.py`, `looking.py` and `top.py` hold the commands;
-`asking.py` is how they ask, with what `environment.py` finds, and `words.py` how they tell. In all
+`asking.py` is how they ask, with what `environment.py` finds, `words.py` how they tell, and
+`completion.py` what a shell offers of them. In all
 of them, `service.client` and msgspec are imported by the functions that ask: `serve` must not wait.
 """
 

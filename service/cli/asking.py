@@ -53,15 +53,19 @@ def asks(
         @functools.wraps(command)
         def run(url: str | None, as_json: bool, patience: float, **arguments: object) -> None:
             admin_key = find_admin_key(os.environ) if admin else None
-            # Before the command, `--url` is the group's.
-            found = url or click.get_current_context().find_root().params.get("url")
-            found = found or os.environ.get("SOLDOUT_URL") or derive_url(os.environ)
+            found = find_url(click.get_current_context(), url)
             with ask_at(found, admin_key, patience, as_json) as asking:
                 command(asking, **arguments)
 
         return run
 
     return decorate
+
+
+def find_url(ctx: click.Context, url: str | None) -> str:
+    """Return the service to ask: what the command's `--url` names, or what is found around it."""
+    before_command: str | None = ctx.find_root().params.get("url")  # it is the group's there
+    return url or before_command or os.environ.get("SOLDOUT_URL") or derive_url(os.environ)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from service.cli.asking import Asking, asks
+from service.cli.completion import event_names
 from service.cli.event_changes import DEFAULT_CURRENCY, merge
 from service.cli.options import read_each, read_limit, read_moment
 from service.cli.words import event_line, event_lines
@@ -20,7 +21,7 @@ def event_group() -> None:
 
 
 @event_group.command("put")
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @click.option("--capacity", type=click.IntRange(min=0), help="Tickets of the only ticket type.")
 @click.option(
     "--ticket-type",
@@ -83,7 +84,7 @@ def event_list(asking: Asking) -> None:
 
 
 @event_group.command("show")
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @asks()
 def event_show(asking: Asking, event: str) -> None:
     """Print what EVENT sells, when and for how much.
@@ -97,7 +98,7 @@ def event_show(asking: Asking, event: str) -> None:
 
 
 @event_group.command("pause")
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @asks(admin=True)
 def event_pause(asking: Asking, event: str) -> None:
     """Stop selling EVENT until it is resumed.
@@ -111,7 +112,7 @@ def event_pause(asking: Asking, event: str) -> None:
 
 
 @event_group.command("resume")
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @asks(admin=True)
 def event_resume(asking: Asking, event: str) -> None:
     """Sell EVENT again.
@@ -125,7 +126,7 @@ def event_resume(asking: Asking, event: str) -> None:
 
 
 @event_group.command("close")
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @asks(admin=True)
 def event_close(asking: Asking, event: str) -> None:
     """Stop selling EVENT.

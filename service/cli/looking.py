@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.asking import Asking, asks
+from service.cli.completion import event_names
 from service.cli.progress import progress
 from service.cli.screen import Screen
 from service.cli.words import audit_lines, stock_line, stock_lines
@@ -20,7 +21,7 @@ WATCHING_PATIENCE_SECONDS = 60.0  # who watches sits through a restart
 
 
 @click.command()
-@click.argument("event", required=False)
+@click.argument("event", required=False, shell_complete=event_names)
 @asks()
 def remaining(asking: Asking, event: str | None) -> None:
     """Print how many tickets of EVENT, or of every event, are left.
@@ -39,7 +40,7 @@ def remaining(asking: Asking, event: str | None) -> None:
 
 
 @click.command()
-@click.argument("event", required=False)
+@click.argument("event", required=False, shell_complete=event_names)
 @asks(WATCHING_PATIENCE_SECONDS)
 def watch(asking: Asking, event: str | None) -> None:
     """Show how many tickets of EVENT, or of all, are left, live.
@@ -64,7 +65,7 @@ def watch(asking: Asking, event: str | None) -> None:
 
 
 @click.command()
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @asks(admin=True)
 def audit(asking: Asking, event: str) -> None:
     """Check that EVENT's journal, counters, orders and tickets agree.

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from service.cli.asking import Asking, asks
+from service.cli.completion import event_names
 from service.cli.options import read_each, read_order_ids
 from service.cli.progress import progress
-from service.cli.words import order_lines, orders_lines
+from service.cli.words import order_line, order_lines, orders_lines
 from service.uuid7 import mint_key
 
 if TYPE_CHECKING:
-    from service.client import Client
+    from service.client import Client, Order
 
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
 
 
 @click.command()
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @click.option("-q", "--quantity", type=click.IntRange(min=1), help="How many tickets. [1]")
 @click.option("--ticket-type", metavar="ID", help="Of which type, if the event has several.")
 @click.option(
@@ -107,7 +108,7 @@ def order_show(asking: Asking, order_id: str) -> None:
 
 
 @order_group.command("list")
-@click.argument("event")
+@click.argument("event", shell_complete=event_names)
 @click.option("--buyer", help="Only those of this buyer.")
 @click.option("--ids", "as_ids", is_flag=True, help="Print their ids alone, one a line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line a ticket.")
@@ -170,12 +171,18 @@ def order_find(asking: Asking, key: str) -> None:
 def order_cancel(asking: Asking, order_ids: tuple[str, ...]) -> None:
     """Take orders back, by their IDs; their tickets can be sold again.
 
-    One after the other, until one is refused. To cancel an order again changes nothing.
+    One after the other, until one is refused; what is cancelled by then is printed, a line each. To
+    cancel an order again changes nothing.
 
     \b
     Example:
       soldout order cancel 01936b5e-77c8-7f3a-a3c0-1f4e5d6c7b8a
     """
-    for order_id in order_ids:
-        order = asking.client.cancel_order(order_id)
-        asking.show(order, order_lines(order))
+    cancelled: list[Order] = []
+    try:
+        with progress("cancelling", lambda: len(cancelled) / len(order_ids)):
+            for order_id in order_ids:
+                cancelled.append(asking.client.cancel_order(order_id))  # noqa: PERF401 - kept if one fails
+    finally:
+        for order in cancelled:
+            asking.show(order, [order_line(order)])

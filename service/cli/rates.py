@@ -48,6 +48,10 @@ class Between(NamedTuple):
                 return (worker.purchases - known.purchases) / self.seconds
         return 0.0
 
+    def ledger_failed(self) -> bool:
+        """Say whether the ledger failed somebody."""
+        return self.earlier.this_host.ledger_faults != self.later.this_host.ledger_faults
+
     def _grown(self, outcome: str) -> int:
         purchases = self.earlier.this_host.purchases
         return self.later.this_host.purchases.get(outcome, 0) - purchases.get(outcome, 0)

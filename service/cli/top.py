@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.client import Client, EventNow, Now, Worker
 
 BAR = 24
+QUIET_SECONDS = 2  # a worker without a heartbeat for so long is killed
 EVENTS_MAX = 20  # the workers shall find room below them
 NOTHING = "-"  # nobody bought meanwhile, or there is nothing yet to compare with
 
@@ -84,6 +85,7 @@ class Office:
         self._client = client
         self._by_host: dict[str, Now] = {}  # behind one address there may be several
         self._heard = time.monotonic()
+        self._why_not: str | None = None  # nothing can be sold; not asked yet
 
     def look(self) -> Now | None:
         """Ask once; return what was answered, if anything was."""
@@ -103,10 +105,13 @@ class Office:
         earlier = self._by_host.get(now.this_host.name)
         self._by_host[now.this_host.name] = now
         compared = between(earlier, now)
-        self.shown = list(lines(self._client.base_url, now, compared, self._why_not()))
+        # `/readyz` writes to the ledger: asked once, and then only when something points that way.
+        if self._why_not is None or self._why_not or looks_ill(now, compared):
+            self._why_not = self._ask_why_not()
+        self.shown = list(lines(self._client.base_url, now, compared, self._why_not))
         return now
 
-    def _why_not(self) -> str:
+    def _ask_why_not(self) -> str:
         """Return why nothing can be sold now; nothing if it can."""
         from service.client import Unavailable  # noqa: PLC0415 - as above
 
@@ -115,6 +120,14 @@ class Office:
         except Unavailable as fault:
             return str(fault)
         return ""
+
+
+def looks_ill(now: Now, compared: Between | None) -> bool:
+    """Say whether it may be that nothing can be sold."""
+    heard = any((now.as_of - w.last_heartbeat).total_seconds() < QUIET_SECONDS for w in now.workers)
+    lame = any(shard.older or not shard.workers for shard in now.shards)
+    failed = compared is not None and compared.ledger_failed()
+    return not heard or now.ledger == "unreadable" or bool(now.troubles) or lame or failed
 
 
 def lines(url: str, now: Now, compared: Between | None, why_not: str) -> Iterator[str]:

@@ -27,12 +27,17 @@ ADVICE = {
 }
 
 
-def order_lines(order: http.Order) -> Iterator[str]:
-    """Tell of an order: what was bought, then each ticket."""
+def order_line(order: http.Order) -> str:
+    """Tell of an order: what was bought."""
     told = [f"order {order.id}", f"{count_of(len(order.tickets), 'ticket')} of {order.event}"]
     if order.total and order.total.currency != NO_CURRENCY:
         told.append(_price(order.total))
-    yield f"{order.status}: {', '.join(told)}"
+    return f"{order.status}: {', '.join(told)}"
+
+
+def order_lines(order: http.Order) -> Iterator[str]:
+    """Tell of an order: what was bought, then each ticket."""
+    yield order_line(order)
     yield from table((f"  {t.number}", t.ticket_type, t.code) for t in order.tickets)
 
 

@@ -44,9 +44,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     )
     assert said.returncode == 0, said.stdout + said.stderr
     reports = folder / "reports"
-    return Shown(
-        said, json.loads((reports / "loadtest.json").read_text()), reports / "loadtest.html"
-    )
+    return Shown(said, json.loads((reports / "show.json").read_text()), reports / "show.html")
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from service.cli.progress import line
 from tests.cli.terminal import Terminal
-from tests.harness import wait_until
+from tests.harness import serving, wait_until
 
 SLOW = """
 import sys
@@ -26,6 +29,20 @@ def test_a_terminal_shows_how_far_it_is_and_then_the_result_alone() -> None:
         shown = terminal.written().replace("\r\n", "\n")
     assert "copying [###############...............]  50%" in shown
     assert shown.rpartition("\x1b[K")[2] == "done\n"
+
+
+def test_cancelling_says_how_far_it_is_and_then_each_order_in_a_line(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as service:
+        service.put_event("gala", capacity=4)
+        ids = [service.buy("gala", 2).json()["id"] for _ in range(2)]
+        for worker in service.family()["worker"]:
+            os.kill(worker, signal.SIGSTOP)  # which others replace after a while
+        words = [sys.executable, "-m", "service", "order", "cancel", *ids]
+        with Terminal(words, service.env) as terminal:
+            wait_until(lambda: "cancelling [....." in terminal.written(), 20, terminal.written)
+            assert terminal.process.wait(30) == 0
+            last = terminal.written().replace("\r\n", "\n").rpartition("\x1b[K")[2]
+    assert last == "".join(f"cancelled: order {i}, 2 tickets of gala\n" for i in ids)
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:

@@ -80,9 +80,13 @@ def test_the_orders_of_one_buyer_are_found_and_taken_back_together(cli: Type, ev
     ids = cli("order", "list", event, "--buyer", "ann", "--ids").out.split()
     assert ids == [order["id"] for order in ann]
     typed = cli("order", "cancel", *ids)
-    assert [line.partition(",")[0] for line in typed.out.splitlines() if "order" in line] == [
+    assert [line.partition(",")[0] for line in typed.out.splitlines()] == [
         f"cancelled: order {order_id}" for order_id in ids
     ]
+    once_more = cli("order", "cancel", ids[0], mint_key(), ids[1])
+    assert once_more.status == 1
+    assert once_more.out.startswith(f"cancelled: order {ids[0]}, ")
+    assert once_more.out.count("\n") == 1
     assert cli("remaining", event, "--json").json["sold"] == 1
     assert cli("order", "show", bob["id"], "--json").json["status"] == "sold"
     assert (

@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from service.cli.rates import between, quantile
-from service.cli.top import bar
-from service.client import Client, Distribution, Now
+from service.cli.top import Office, bar, looks_ill
+from service.client import Client, Distribution, Now, Shard
 from tests.cli.conftest import Type, typing
 from tests.cli.terminal import Terminal
 from tests.harness import Soldout, ended, serving, wait_until
@@ -157,6 +159,40 @@ def test_on_many_hosts_it_shows_the_shards_and_says_when_redis_is_gone(tmp_path:
         assert "NO WORKERS" not in terminal.shown()
         redis.start()
         wait_until(lambda: row(terminal.shown(), "gala"), 20, terminal.written)
+
+
+def test_looking_on_writes_nothing_to_the_ledger(service: Soldout) -> None:
+    with Client(service.url, service.admin_key) as client:
+        office = Office(client)
+        office.ask()  # the first time it asks whether all can be sold, which is a write
+        before = later(client)
+        for _ in range(3):
+            office.ask()
+            after = later(client)
+        assert after.this_host.commit_seconds == before.this_host.commit_seconds
+        assert after.this_host.batch_size == before.this_host.batch_size
+        assert service.ready()
+        probed = later(client)
+    assert probed.this_host.commit_seconds.count > before.this_host.commit_seconds.count
+    assert probed.this_host.batch_size == before.this_host.batch_size
+    assert [w.purchases for w in probed.workers] == [w.purchases for w in before.workers]
+
+
+def test_it_asks_whether_it_sells_only_if_something_looks_ill(service: Soldout) -> None:
+    with Client(service.url, service.admin_key) as client:
+        first, then = client.now(), later(client)
+    assert not looks_ill(then, between(first, then))
+    quiet = [replace(w, last_heartbeat=first.as_of - timedelta(seconds=9)) for w in then.workers]
+    failed = replace(then.this_host, ledger_faults=then.this_host.ledger_faults | {"settle": 1})
+    for ill in (
+        replace(then, workers=()),
+        replace(then, workers=tuple(quiet)),
+        replace(then, ledger="unreadable"),
+        replace(then, troubles=("no worker can be reached",)),
+        replace(then, shards=(Shard(1, 0, workers=0, older=False),)),
+        replace(then, this_host=failed),
+    ):
+        assert looks_ill(ill, between(first, ill))
 
 
 # --- figures ---

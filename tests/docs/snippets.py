@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 
 from tests.harness import Soldout
 
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 END = "the-command-has-ended"
 
@@ -80,7 +81,8 @@ def at_home(text: str, service: Soldout) -> str:
     """A page's words, with this machine's port and programs for those that it names."""
     text = text.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}")
     text = text.replace("data/admin-key", str(service.data_dir / "admin-key"))
-    return text.replace(".venv/bin/", f"{BIN}/")
+    text = text.replace("$ make dev", f"$ make --dry-run -C {ROOT} dev")  # it is: we run in it
+    return text.replace(".venv/bin/", f"{BIN}/").replace(".venv/bin:", f"{BIN}:")
 
 
 def differs(expected: str, seen: str) -> str:

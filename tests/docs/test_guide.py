@@ -30,6 +30,16 @@ def test_every_file_that_a_page_writes_is_used_there(path: Path) -> None:
         assert name in typed or name == "conftest.py"  # which pytest finds by itself
 
 
+def test_git_ignores_what_the_pages_leave_behind() -> None:
+    words = " ".join(path.read_text() for path in PAGES)
+    names_of_files = r"^# (\w+\.py)$|\b(\w+\.(?:db|csv|json))\b|--output-path (\w+)"
+    left = re.findall(names_of_files, words, re.MULTILINE)
+    names = {name or data or f"{folder}/" for name, data, folder in left}
+    assert {"shop.db", "orders.csv", "conftest.py", "tickets/"} <= names
+    ignored = (GUIDE.parents[1] / ".gitignore").read_text().split()
+    assert {f"/{name}" for name in names} <= set(ignored)
+
+
 def test_the_first_page_leads_to_all_others() -> None:
     assert re.findall(r"\]\((\d-[\w-]+\.md)\)", (GUIDE / "README.md").read_text()) == [
         path.name for path in PAGES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ import apsw
 import pytest
 
 from tests.harness import Soldout, alive, free_port, serving, wait_until
+from workers.data_dir import sole_use_of
+from workers.errors import BootFailed
 from workers.ledgers.sqlite_file import SCHEMA_VERSION, open_file
 
 GIVE_UP_SECONDS = 20
@@ -161,6 +164,44 @@ def test_a_port_that_another_program_has_ends_the_start_with_the_reason(
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
     assert ended.stderr.startswith(f"soldout: cannot listen on 127.0.0.1:{taken_port}: ")
     assert ended.stderr.endswith("; SOLDOUT_BIND=127.0.0.1:9000 chooses another\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("found", [[], ["serve.lock"], ["admin-key"]])
+def test_a_refused_start_leaves_what_it_found_and_nothing_else(
+    tmp_path: Path, found: list[str], taken_port: int
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in found:
+        (data / name).write_text("as it was")
+    no_key_file = tmp_path / "no-such-key"
+    for refused in (Soldout(data, taken_port), Soldout(data, admin_key_file=no_key_file)):
+        del refused.env["SOLDOUT_ADMIN_KEY"]
+        assert serve(refused).returncode in (1, 2)
+        assert [path.name for path in data.iterdir()] == found
+    (tmp_path / "mounts").mkdir()
+    assert serve(Soldout(tmp_path / "mounts" / "a" / "b", taken_port)).returncode == 1
+    assert list((tmp_path / "mounts").iterdir()) == []
+
+
+def test_a_lock_that_a_refused_start_has_just_removed_lets_no_two_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes after another start has opened it, and before that one has locked it."""
+    lock, flock = tmp_path / "data" / "serve.lock", fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        lock.unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with sole_use_of(lock.parent):
+        with pytest.raises(BootFailed, match="already serves"), sole_use_of(lock.parent):
+            pass
+        assert lock.exists()
+    assert lock.exists(), "what was not refused keeps it"
 
 
 @pytest.mark.parametrize("place", ["/proc/no/such/place", "/dev/null/data"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import requests
 
-from tests.harness import free_port, wait_until
+from tests.harness import Soldout, ended, free_port, wait_until
 from tests.loadtest.playing import ROOT, run
 
 
@@ -39,9 +41,10 @@ def test_one_command_serves_soldout_plays_the_rush_and_leaves_nothing_running(
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert "about 9 s in all. SOLDOUT_LOADTEST_SEED=4242" in played.stdout
-    assert played.stdout.rstrip().splitlines()[-1].startswith("reports/loadtest.html ")
+    page = tmp_path / "reports" / "loadtest.html"
+    assert played.stdout.rstrip().splitlines()[-1] == page.as_uri()
     assert played.stderr == ""
-    assert "<html" in (tmp_path / "reports" / "loadtest.html").read_text()
+    assert "<html" in page.read_text()
     assert "WARNING" not in (tmp_path / "reports" / "loadtest.log").read_text()
     numbers = json.loads((tmp_path / "reports" / "loadtest.json").read_text())
     assert [(run["server"], run["passed"], run["seed"]) for run in numbers["runs"]] == [
@@ -78,6 +81,24 @@ def test_ctrl_c_ends_all_of_it_in_one_line(tmp_path: Path) -> None:
     assert playing.returncode == 2
     assert said == "\nStopped before its end: nothing is judged.\n"
     assert processes_in(tmp_path) == []
+
+
+def test_a_crowd_comes_to_the_service_that_runs_with_the_key_from_its_directory(
+    tmp_path: Path,
+) -> None:
+    command = ["make", "--dry-run", "--silent", "--old-file", ".venv/.dev", "crowd"]
+    typed = run([*command, "ARGS=--users 20 --seconds 4"], cwd=ROOT, SOLDOUT_URL="http://[::1]:9")
+    assert " --host http://[::1]:9 " in typed.stdout
+    _, *words = shlex.split(typed.stdout)
+    with ended(Soldout(tmp_path / "data")) as service:
+        del service.env["SOLDOUT_ADMIN_KEY"]  # it makes one of its own, in data/
+        service.start()
+        words = [service.url if word == "http://[::1]:9" else word for word in words]
+        played = run([sys.executable, *words], cwd=tmp_path, PYTHONPATH=str(ROOT))
+        assert played.returncode == 0, played.stdout + played.stderr
+        left = requests.get(f"{service.url}/remaining", timeout=5).json()
+    assert [event["event"].partition("-")[0] for event in left["events"]] == ["rush"]
+    assert played.stdout.rstrip().endswith("/reports/loadtest.html")
 
 
 def test_with_the_server_named_its_words_are_handed_on(tmp_path: Path) -> None:

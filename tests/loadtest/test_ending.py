@@ -33,12 +33,13 @@ def test_the_program_without_a_lock_must_go_red_and_all_others_green(
 
 
 def test_the_last_lines_have_the_counts_beside_each_other_and_the_pages_path() -> None:
-    *counts, empty, last = ending([oversold(), run()], PAGE, LOG).splitlines()[-9:]
+    *counts, empty, files, last = ending([oversold(), run()], PAGE, LOG).splitlines()[-10:]
     assert [line.split()[-2:] for line in counts[-5:]] == [
         ["4", "4"], ["3", "0"], ["2", "0"], ["3", "0"], ["WRONG", "RIGHT"],
     ]  # fmt: skip
     assert empty == ""
-    assert last.startswith("reports/loadtest.html ")
+    assert files == "its numbers: reports/loadtest.json, locust's log: reports/loadtest.log"
+    assert last == PAGE.resolve().as_uri()
 
 
 def test_a_show_in_which_nothing_was_oversold_says_what_to_do() -> None:
