@@ -220,8 +220,8 @@ def test_figures_that_change_move_nothing_else(
             wait_until(lambda: len(office.orders().all()) > 10, 30, "a crowd")
             expect(office.figure("n-sold")).not_to_have_text("0")
             assert office.page.evaluate(PLACES) == before
-        service.buy("gala", 900)
-        office.shows("event-sold", re.compile("9.."))
+        assert service.buy("gala", 700).status_code == 201  # the crowd had some already
+        office.shows("event-sold", re.compile("[789].."))
         assert office.page.evaluate(PLACES) == before
 
 
