@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 from playwright.sync_api import Locator, expect
 
 from tests.browser.visit import Visit
-from tests.harness import Soldout
+from tests.harness import Soldout, wait_until
 
 KEPT = "Object.keys(localStorage).filter(name => name.startsWith('soldout.pending.')).length"
 
@@ -83,3 +84,11 @@ def check_bought_once(service: Soldout, event: str, tickets: int = 1) -> None:
     """Check that an event sold one order of so many tickets, and nothing else."""
     audit = service.audit(event)
     assert (audit["orders"], audit["sold"]) == (1, tickets)
+
+
+def sell(service: Soldout, event: str, quantity: int = 1, **more: object) -> None:
+    """Sell to somebody else; on a busy machine that may take longer than the service waits."""
+    key = secrets.token_hex(16)
+    wait_until(
+        lambda: service.buy(event, quantity, key, **more).status_code == 201, 30, f"{event} sells"
+    )

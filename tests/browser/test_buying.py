@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import OpenShop
-from tests.browser.shop import Shop, check_bought_once, tickets_of
+from tests.browser.shop import Shop, check_bought_once, sell, tickets_of
 from tests.faults.stopping import standing_still
 from tests.harness import Soldout
 
@@ -248,7 +248,7 @@ def test_who_comes_too_late_is_told_so_and_may_try_again(
     shop.page.route("**/remaining/stream", lambda route: route.abort())
     shop.page.reload()
     sale = shop.sale(event)
-    assert soldout.buy(event, 19).status_code == 201
+    sell(soldout, event, 19)
     sale.root.get_by_label("Tickets", exact=True).fill("2")
     sale.buy_button.click()
     expect(sale.refusal).to_have_text("Only 1 left. Nothing was bought.")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenShop
-from tests.browser.shop import check_bought_once
+from tests.browser.shop import check_bought_once, sell
 from tests.harness import Soldout
 
 PRICED = [
@@ -59,7 +59,7 @@ def test_one_type_of_several_is_bought_alone(
 def test_no_more_can_be_chosen_than_are_left_or_allowed(
     soldout: Soldout, choice: str, open_shop: OpenShop
 ) -> None:
-    assert soldout.buy(choice, 1, ticket_type="vip").status_code == 201
+    sell(soldout, choice, 1, ticket_type="vip")
     sale = open_shop().live().sale(choice)
     sale.step("vip", 4)
     expect(sale.field("vip")).to_have_value("2")  # of which 2 are left, and 3 an order
@@ -70,7 +70,7 @@ def test_no_more_can_be_chosen_than_are_left_or_allowed(
     assert sale.field("standing").evaluate("e => e.validationMessage") == "At most 3 in one order."
     expect(sale.cannot).to_have_text("At most 3 in one order.")
     sale.field("standing").fill("0")
-    assert soldout.buy(choice, 1, ticket_type="vip").status_code == 201
+    sell(soldout, choice, 1, ticket_type="vip")
     expect(sale.root.locator(".kind[data-kind=vip]")).to_contain_text("1 left")
     sale.buy_button.click()  # what was chosen is not changed in silence
     assert sale.field("vip").evaluate("e => e.validationMessage") == "Only 1 left."
@@ -90,7 +90,7 @@ def test_what_is_proposed_and_not_chosen_goes_to_what_there_still_is(
     soldout.put_event(event, name="The few", ticket_types=few)
     sale = open_shop().live().sale(event)
     expect(sale.field("front")).to_have_value("1")
-    assert soldout.buy(event, 1, ticket_type="front").status_code == 201
+    sell(soldout, event, 1, ticket_type="front")
     expect(sale.field("back")).to_have_value("1")
     expect(sale.field("front")).to_have_value("0")
     sale.buy_button.click()
@@ -101,7 +101,7 @@ def test_what_is_left_bounds_a_single_type_too(
     soldout: Soldout, event: str, open_shop: OpenShop
 ) -> None:
     sale = open_shop().live().sale(event)
-    assert soldout.buy(event, 18).status_code == 201
+    sell(soldout, event, 18)
     sale.left(2)
     sale.step("ticket", 4)
     more = sale.root.get_by_role("button", name="One ticket more")
@@ -109,7 +109,7 @@ def test_what_is_left_bounds_a_single_type_too(
     expect(more).to_have_attribute("aria-disabled", "true")
     expect(sale.buy_button).to_have_text("Buy 2 tickets")
     expect(sale.cannot).to_have_text("")
-    assert soldout.buy(event, 1).status_code == 201
+    sell(soldout, event, 1)
     expect(sale.cannot).to_have_text(
         "Only 1 left."
     )  # said without a click, nothing changed unasked
