@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from service.client.results import TicketTypeStock, Worker
+from service.client.results import EventStock, Worker
 
 
 class Distribution(Struct, frozen=True):
@@ -53,16 +53,9 @@ class Shard(Struct, frozen=True):
     older: bool
 
 
-class EventNow(Struct, frozen=True):
+class EventNow(EventStock, frozen=True, kw_only=True):
     """An event's stock, its name, and how long its journal is."""
 
-    event: str
-    status: str
-    capacity: int
-    sold: int
-    held: int
-    remaining: int
-    ticket_types: tuple[TicketTypeStock, ...]
     name: str
     entries: int
 
