@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.visit import Visit
 from tests.harness import Soldout, wait_until
 
+PRICE = {"amount": 2500, "currency": "EUR"}
 KEPT = "Object.keys(localStorage).filter(name => name.startsWith('soldout.pending.')).length"
 
 
@@ -91,4 +92,18 @@ def sell(service: Soldout, event: str, quantity: int = 1, **more: object) -> Non
     key = secrets.token_hex(16)
     wait_until(
         lambda: service.buy(event, quantity, key, **more).status_code == 201, 30, f"{event} sells"
+    )
+
+
+def put_gala(service: Soldout) -> None:
+    """Put the event on sale that most pictures are of: three kinds of tickets, at three prices."""
+    service.put_event(
+        "gala",
+        name="The Winter Gala",
+        max_per_order=8,
+        ticket_types=[
+            {"id": "standing", "capacity": 500, "price": PRICE},
+            {"id": "balcony", "capacity": 120, "price": {**PRICE, "amount": 4900}},
+            {"id": "vip", "capacity": 20, "price": {**PRICE, "amount": 9900}},
+        ],
     )

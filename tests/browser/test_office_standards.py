@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenOffice, OpenPage
 from tests.browser.office import Office
+from tests.browser.shop import PRICE, put_gala
 from tests.browser.test_standards import (
     AA,
     AA_LARGE,
@@ -29,8 +30,6 @@ from tests.browser.test_standards import (
 )
 from tests.harness import Soldout, serving, wait_until
 
-PRICE = {"amount": 2500, "currency": "EUR"}
-
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
@@ -40,16 +39,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
         service.put_event("picnic", name="Summer picnic", capacity=200)
         assert service.admin("POST", "/events/picnic/close").status_code == 200
         service.put_event("reading", name="A reading by candlelight", capacity=12)
-        service.put_event(
-            "gala",
-            name="The Winter Gala",
-            max_per_order=8,
-            ticket_types=[
-                {"id": "standing", "capacity": 500, "price": PRICE},
-                {"id": "balcony", "capacity": 120, "price": {**PRICE, "amount": 4900}},
-                {"id": "vip", "capacity": 20, "price": {**PRICE, "amount": 9900}},
-            ],
-        )
+        put_gala(service)
         for number in range(40):
             service.buy("gala", 1 + number % 8, ticket_type="standing", buyer=f"{number}@seats.org")
         for number in range(6):

@@ -13,7 +13,7 @@ import requests
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenShop
-from tests.browser.shop import sell
+from tests.browser.shop import put_gala, sell
 from tests.browser.visit import Visit
 from tests.harness import Soldout, serving
 
@@ -42,17 +42,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soldout]:
     """A service with an event in every state that there is."""
     with serving(tmp_path_factory.mktemp("theatre") / "data") as service:
         opens_at = datetime.now(UTC) + timedelta(days=3, hours=4)
-        price = {"amount": 2500, "currency": "EUR"}
-        service.put_event(
-            "gala",
-            name="The Winter Gala",
-            max_per_order=8,
-            ticket_types=[
-                {"id": "standing", "capacity": 500, "price": price},
-                {"id": "balcony", "capacity": 120, "price": {**price, "amount": 4900}},
-                {"id": "vip", "capacity": 20, "price": {**price, "amount": 9900}},
-            ],
-        )
+        put_gala(service)
         service.put_event("reading", name="A reading by candlelight", capacity=2)
         service.put_event("late-show", name="Late show", capacity=80, opens_at=opens_at.isoformat())
         service.put_event("rehearsal", name="Open rehearsal", capacity=60, max_per_buyer=2)
