@@ -135,9 +135,7 @@ def _copy_pages(source: apsw.Connection, ledger: Path, draft: Path, watch: Watch
             ):
                 while not copying.done:
                     copying.step(PAGES_A_STEP)
-            target.execute(
-                "PRAGMA journal_mode = DELETE"
-            )  # one file, that a read-only disk may hold
+            target.execute("PRAGMA journal_mode = DELETE")  # one file, for a read-only disk, too
         except apsw.FullError:
             raise BackupRefused(f"no room for a copy in {draft.parent}") from None
         except apsw.IOError as error:
