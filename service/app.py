@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(events.blueprint(reader))
     streams = Streams(reader, settings.streams_max, app.logger)
     app.extensions["streams"] = streams  # for the web process, which ends them when it leaves
-    board = live.Board(reader, carrier)
+    board = live.Board(reader, store.settled)
     app.register_blueprint(live.blueprint(board, streams))
     app.register_blueprint(pages.blueprint(reader, board.recent))
     app.register_blueprint(openapi.blueprint())

@@ -17,7 +17,6 @@ from service.answers import NOT_STORED, SECURITY, Answer, answer
 from service.problems import Problem
 from service.streams import Streams
 from service.views import EventStock, to_rfc3339, view_stock
-from workers.handoffs.couriers import Carrier
 from workers.hearts import clock_ms, wall_ms
 from workers.ledgers import LedgerReader
 
@@ -56,11 +55,11 @@ class _Look:
 
 
 class Board:
-    """The numbers as last read, not older than MAX_AGE_MS."""
+    """The numbers as last read, not older than MAX_AGE_MS; `settled` grows with every answer."""
 
-    def __init__(self, reader: LedgerReader, carrier: Carrier) -> None:
+    def __init__(self, reader: LedgerReader, settled: Callable[[], int]) -> None:
         self._reader = reader
-        self._carrier = carrier
+        self._settled = settled
         self._pages: dict[str, _Page] = {}
         self._looks: dict[str, _Look] = {}  # under way, one a name: a slow one holds up no other
 
@@ -73,8 +72,8 @@ class Board:
         return self.fresh(f"/remaining/{event_id}", lambda: self._read_one(event_id))
 
     def fresh(self, name: str, read: Callable[[], bytes]) -> bytes:
-        """Return what stands under a name, such as a path: not older than an answer given here."""
-        return self._look_up(name, read, self._carrier.settled)
+        """Return what stands under a name, such as a path: not older than an answer that counts."""
+        return self._look_up(name, read, self._settled())
 
     def recent(self, name: str, read: Callable[[], bytes]) -> bytes:
         """Return what stands under a name: not made anew for each sale, as it costs too much."""
@@ -92,7 +91,7 @@ class Board:
         return (page or self._read(name, read)).body
 
     def _read(self, name: str, read: Callable[[], bytes]) -> _Page:
-        now, settled = clock_ms(), self._carrier.settled
+        now, settled = clock_ms(), self._settled()
         look = self._looks[name] = _Look(settled)
         try:
             look.page = self._pages[name] = _Page(read(), now, settled)

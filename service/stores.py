@@ -12,7 +12,7 @@ from workers.handoffs.unix_socket import UnixLane
 from workers.hearts import Hearts, HostPulse
 from workers.ledgers import LedgerReader
 from workers.ledgers.sqlite_reader import SqliteReader
-from workers.metrics import Slot
+from workers.metrics import BATCH, Metrics, Slot, total
 from workers.settings import Settings
 from workers.shards.state import ShardState
 
@@ -27,6 +27,7 @@ class Store(NamedTuple):
 
     reader: LedgerReader
     carrier: Carrier
+    settled: Callable[[], int]  # grows with answers: what was read before them is out of date
     workers: Callable[[], list[HostPulse]]  # all that are known
     shards: Callable[[], list[ShardState]] = list  # how each one in Redis stands
 
@@ -47,8 +48,16 @@ def _on_one_host(settings: Settings, slot: Slot) -> Store:
     )
     courier.start()
     hearts = Hearts(settings.run_path / "hearts", settings.workers)
+    metrics = Metrics(settings.metrics_path)
+    pool = [metrics.worker(worker) for worker in range(1, settings.workers + 1)]
     host = socket.gethostname()
-    return Store(reader, courier, lambda: [HostPulse(host, pulse) for pulse in hearts.pulses()])
+    return Store(
+        reader,
+        courier,
+        # A worker counts what it has committed before it answers: to any web process of the host.
+        lambda: courier.settled + total(pool, BATCH.sum_at),
+        lambda: [HostPulse(host, pulse) for pulse in hearts.pulses()],
+    )
 
 
 def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
@@ -72,4 +81,4 @@ def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
         return courier
 
     couriers = Couriers(server, reader, start, settings.max_in_flight)
-    return Store(reader, couriers, reader.workers, reader.shards)
+    return Store(reader, couriers, lambda: couriers.settled, reader.workers, reader.shards)

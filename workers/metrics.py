@@ -87,6 +87,11 @@ class Histogram:
         self.words = len(bounds) + 2  # one for what is above all bounds, one for the sum
 
     @property
+    def sum_at(self) -> int:
+        """The word with the sum of all values."""
+        return self.at + len(self.bounds) + 1
+
+    @property
     def edges(self) -> list[float]:
         """The ranges' upper ends, in the unit that is exported."""
         return [bound / self.unit for bound in self.bounds]
@@ -95,7 +100,7 @@ class Histogram:
         """Return how often these slots saw each range, above all of them last, and the sum."""
         count = len(self.bounds) + 1
         buckets = [total(slots, self.at + place) for place in range(count)]
-        return buckets, total(slots, self.at + count) / self.unit
+        return buckets, total(slots, self.sum_at) / self.unit
 
     def family(self, slots: list[memoryview]) -> Family:
         """Return what these slots have counted together, for Prometheus."""

@@ -54,7 +54,7 @@ class OneHost:
             inbox = UnixInbox(self._settings.run_path, worker)
         except OSError as error:
             raise BootFailed(f"cannot listen in {self._settings.run_path}: {error}") from error
-        return Worker(inbox, lock, ledger, heart, _now, self._settings.batch_max, slot)
+        return Local(inbox, lock, ledger, heart, _now, self._settings.batch_max, slot)
 
     def free_lock_of(self, dead: Pulse) -> bool:
         """Say whether the lock is free; nobody can take it from the dead."""
@@ -95,6 +95,15 @@ class OneHost:
         """Look for damage once a start, not whenever a worker is replaced: a sale waits then."""
         if not ledger.look_through(LOOK_THROUGH_SECONDS):
             log.info("the ledger is large: not all of it was looked through for damage")
+
+
+class Local(Worker):
+    """A worker that leaves the ledger as one file: the last one out empties the log into it."""
+
+    def leave(self) -> None:
+        """Close what it holds, one worker after the other: of two at once, neither is the last."""
+        with self.lock:
+            super().leave()
 
 
 class LedgerFile:

@@ -181,5 +181,4 @@ def _run(worker: Worker) -> None:
     signal.signal(LEAVE, stop)
     spare_the_collector()
     worker.run()
-    worker.inbox.close()
-    worker.ledger.close()
+    worker.leave()

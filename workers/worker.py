@@ -60,6 +60,11 @@ class Worker:
         while self.run_once(0):
             pass
 
+    def leave(self) -> None:
+        """Close what it holds."""
+        self.inbox.close()
+        self.ledger.close()
+
     def run_once(self, wait_seconds: float) -> int:
         """Settle one batch, waiting `wait_seconds` at most; return how many commands it had."""
         batch = self.inbox.take(self.batch_max, wait_seconds)

@@ -134,7 +134,8 @@ LOOKING: Final = (
         id="getRemaining",
         tag="looking",
         summary="How much is left of everything",
-        description="At most 250 ms old, and never older than an answer the same web process gave.",
+        description="At most 250 ms old, and never older than an answer of the same web process, or"
+        " on one host of any.",
         answers={200: says(Remaining, examples.REMAINING, "The stock of all events.", NOT_STORED)},
         problems=(*ANY, *READS),
     ),

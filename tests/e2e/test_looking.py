@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.e2e.conftest import MOMENT, STANDING, VIP, Visitor, check_problem
 from tests.harness import Soldout
-
-FRESH_SECONDS = 0.25  # what the contract promises
 
 
 def test_remaining_says_where_every_ticket_is(visitor: Visitor, event: str) -> None:
@@ -63,18 +60,19 @@ def test_on_one_connection_nothing_is_older_than_the_last_answer(
         assert next(stock for stock in everything if stock["event"] == event)["sold"] == sold
 
 
-def test_a_quarter_of_a_second_later_everybody_sees_it(
-    visitor: Visitor, soldout: Soldout, small: str
+def test_what_one_buyer_was_told_everybody_sees(
+    visitor: Visitor, soldout: Soldout, event: str
 ) -> None:
+    """On one host the answers of all web processes count, not only of the one that is asked."""
+    soldout.put_event(event, ticket_types=[STANDING | {"capacity": 1000}])
     with ExitStack() as stack:
         others = [Visitor(soldout.url) for _ in range(16)]  # enough to reach every web process
         for other in others:
             stack.callback(other.session.close)
-            assert other.stock(small)["sold"] == 0
-        for sold in (1, 2, 3):
-            visitor.buy(small)
-            time.sleep(FRESH_SECONDS)
-            assert [other.stock(small)["sold"] for other in others] == [sold] * len(others)
+            assert other.stock(event)["sold"] == 0
+        for sold in range(1, 21):
+            visitor.buy(event)
+            assert [other.stock(event)["sold"] for other in others] == [sold] * len(others)
 
 
 def test_a_status_says_what_a_buyer_would_meet(
@@ -85,11 +83,9 @@ def test_a_status_says_what_a_buyer_would_meet(
 
     assert status() == {"on_sale"}
     soldout.put_event(small, capacity=3, opens_at="2099-01-01T00:00:00Z")
-    time.sleep(FRESH_SECONDS)
     assert status() == {"scheduled"}
     soldout.put_event(small, capacity=3)
     order = visitor.buy(small, 3)
-    time.sleep(FRESH_SECONDS)
     assert status() == {"sold_out"}
     for path, expected in (
         (f"/events/{small}/pause", "paused"),
@@ -98,7 +94,6 @@ def test_a_status_says_what_a_buyer_would_meet(
         (f"/events/{small}/close", "closed"),
     ):
         assert admin.post(path).status_code == 200
-        time.sleep(FRESH_SECONDS)
         assert status() == {expected}
 
 

@@ -95,6 +95,16 @@ def test_leaving_answers_also_those_who_think_between_two_purchases(
         leave_and_come_back(service, crowd, terminate)
 
 
+def test_a_service_that_left_leaves_its_ledger_as_one_file(service: Soldout) -> None:
+    """The last worker out empties the log; of two that close at once, neither is the last."""
+    for _ in range(5):
+        stadium = put(service, "stadium", PLENTY)
+        assert service.buy(stadium).status_code == 201
+        assert service.terminate() == 0
+        assert [path.name for path in service.data_dir.glob("ledger.db-*")] == ["ledger.db-seen"]
+        service.start()
+
+
 @pytest.mark.long  # the same a dozen times over
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("think_seconds", [0, 1.0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -20,9 +19,9 @@ class Room:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_ms = 1_000
-        self.carrier: Any = SimpleNamespace(settled=0)
+        self.settled = 0
         reader: Any = None  # what is read is given with each question
-        self.board = Board(reader, self.carrier)
+        self.board = Board(reader, lambda: self.settled)
         monkeypatch.setattr(live, "clock_ms", lambda: self.now_ms)
 
 
@@ -43,7 +42,7 @@ def test_numbers_are_not_older_than_an_answer_given_here(
 ) -> None:
     assert room.board.fresh("/remaining", read) == b"1"
     assert room.board.fresh("/remaining", read) == b"1"
-    room.carrier.settled += 1
+    room.settled += 1
     assert room.board.fresh("/remaining", read) == b"2"
 
 
@@ -51,7 +50,7 @@ def test_the_page_is_not_made_anew_for_every_sale(room: Room, read: Callable[[],
     """Its script is told every change by the stream; a crowd's page costs as much as a sale."""
     for _ in range(3):
         assert room.board.recent("/", read) == b"1"
-        room.carrier.settled += 1
+        room.settled += 1
 
 
 def test_nothing_shown_is_older_than_promised(room: Room, read: Callable[[], bytes]) -> None:
@@ -115,7 +114,7 @@ def test_a_failure_from_before_an_answer_says_nothing_of_what_came_after_it(
     slow.fault = LookupError("no such event")
     early = gevent.spawn(room.board.fresh, "/remaining/gala", slow)
     gevent.sleep(0)
-    room.carrier.settled += 1
+    room.settled += 1
     late = gevent.spawn(room.board.fresh, "/remaining/gala", read)
     gevent.sleep(0)
     slow.may_end.set()
