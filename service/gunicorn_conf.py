@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from service.door import let_in_nobody_else
 from workers.processes import end_with_parent, set_title, spare_the_collector
 from workers.settings import read_settings
 
@@ -29,6 +30,18 @@ logger_class = "service.gunicorn_log.GunicornLog"
 limit_request_line = 4_094
 limit_request_fields = 64
 limit_request_field_size = 8_190
+
+
+def on_starting(server: Any) -> None:
+    """Have the arbiter shut the door before it closes its listening sockets."""
+    stop = server.stop
+
+    def shut_and_stop(*args: Any, **kwargs: Any) -> None:
+        for listener in server.LISTENERS:
+            let_in_nobody_else(listener.sock)
+        stop(*args, **kwargs)
+
+    server.stop = shut_and_stop
 
 
 def pre_fork(server: Any, worker: Any) -> None:

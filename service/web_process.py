@@ -2,7 +2,8 @@
 
 gunicorn's own closes the listening socket as soon as it is told to leave. The kernel then resets
 every connection that waits there to be accepted, requests that are sent already included; in a
-crowd that is nearly everybody. Here all that wait are accepted first. And gunicorn's lets an open
+crowd that is nearly everybody. Here all that wait are accepted first, and by then the kernel lets
+in nobody else (`door.py`). And gunicorn's lets an open
 connection that asks for nothing hold up the leaving for the whole of `keepalive`; here it is closed
 after a second, unless a request has come that is only not read yet.
 """
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from workers.handoffs.couriers import Carrier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
+THRESHOLD_SECONDS: Final = 0.2  # for who is half in: the kernel has agreed, its word is under way
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
 
 
@@ -65,6 +67,7 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self._hang_up_on_the_silent(self.cfg.keepalive)
             gevent.sleep(LOOK_SECONDS)
         self._end_streams()
+        gevent.sleep(THRESHOLD_SECONDS)
         for server in servers:
             _accept_all(server)
             server.close()
