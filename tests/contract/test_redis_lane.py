@@ -172,3 +172,17 @@ def test_what_redis_knows_of_a_lane_outlives_every_deadline_and_expires(web: Web
         assert 0 < web.redis.ask("PTTL", key) <= redis_stream.LANE_KEPT_MS
     with pytest.raises(BadSetting):
         read_settings({"SOLDOUT_DEADLINE_SECONDS": str(redis_stream.LANE_KEPT_MS / 2_000)})
+
+
+def test_only_what_is_sold_is_written_down(web: Web) -> None:
+    """Frames and answers are kept in memory: after a crash all who wait for them ask again."""
+    cancel_the_first_order(web)
+    written = web.redis.written()
+    web.send(2)
+    wait_until(lambda: web.redis.ask("XLEN", KEYS.commands), PATIENCE_SECONDS, "the frame")
+    assert web.redis.written() == written
+    [outcome] = web.settled()
+    assert isinstance(outcome, Sold)
+    sold = web.redis.written().removeprefix(written)
+    assert KEYS.orders.encode() in sold
+    assert not any(word in sold for word in (b"XADD", b"LPUSH", KEYS.lane("").encode()))

@@ -116,6 +116,11 @@ class RedisServer(ServerProcess):
         """Return a client of `url`, closed with the server."""
         return self._kept(connect(self.url, **options))
 
+    def written(self) -> bytes:
+        """Return all that is in its append-only files."""
+        files = sorted(self.data_dir.glob("appendonlydir/*.aof"))
+        return b"".join(file.read_bytes() for file in files)
+
     # --- what is done to it ---
 
     def pause_clients(self, ms: int) -> None:

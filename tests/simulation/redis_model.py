@@ -35,11 +35,13 @@ class RedisModel:
         self._lua = LuaRuntime(encoding=None, unpack_returned_tuples=False)
         self._scripts: dict[str, Any] = {}
         self._lua.execute(
-            b"redis = {} function redis.error_reply(text) return { err = text } end"
+            b"redis = { REPL_ALL = true, REPL_NONE = false }"
+            b" function redis.error_reply(text) return { err = text } end"
             b" function redis.acl_check_cmd() return true end"
         )
         for name in (b"call", b"pcall"):  # keys have the types that they should have
             self._lua.globals().redis[name] = self._call
+        self._lua.globals().redis[b"set_repl"] = self._set_repl
         self.begin()
 
     def begin(self) -> None:
@@ -49,12 +51,19 @@ class RedisModel:
         self._newest_ms = 0
         self._taken_off = self._answered = 0  # frames
         self._filled: set[bytes] = set()  # keys where something came that others may wait for
+        self._written_down = True  # what the script writes
+        self._in_memory: set[bytes] = set()  # keys of what was not
 
     def save(self) -> object:
         return deepcopy((self._data, self._expiry))
 
     def load(self, saved: Any) -> None:
         self._data, self._expiry = deepcopy(saved)
+
+    def restart(self) -> None:
+        for key in self._in_memory:
+            self._remove(key)
+        self._in_memory.clear()
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
@@ -89,9 +98,15 @@ class RedisModel:
         count = int(command[2])
         given = [to_bytes(value) for value in command[3:]]
         table = self._lua.table_from
+        self._written_down = True
         return self._from_lua(self._scripts[command[1]](table(given[:count]), table(given[count:])))
 
+    def _set_repl(self, written_down: bool) -> None:
+        self._written_down = written_down
+
     def _call(self, name: bytes, *given: Any) -> Any:
+        if not self._written_down:
+            self._in_memory.add(to_bytes(given[0]))
         return self._to_lua(self._do((name.decode(), *given)))
 
     def _to_lua(self, value: Any) -> Any:

@@ -1,6 +1,6 @@
 """A real Redis under the simulation's clock: one server for all runs, emptied before each.
 
-Our scripts run in it as they are, but for eight lines put before them, which replace `redis.call`
+Our scripts run in it as they are, but for some lines put before them, which replace `redis.call`
 where it would ask the server's own clock: TIME, ids of stream entries, and keys that expire. These
 expire by the simulated time, before the next command; so does whatever blocks (`redis_wire`).
 """
@@ -22,9 +22,14 @@ from tests.simulation.redis_wire import Command
 
 NOW: Final = "simulated:now"  # microseconds, and the milliseconds of the newest stream entry's id
 EXPIRY: Final = "simulated:expiry"
+IN_MEMORY: Final = "simulated:in-memory"  # keys of what our scripts did not write down
 
 BEFORE: Final = """
 local real, redis = redis, setmetatable({}, { __index = redis })
+local written_down = true
+redis.set_repl = function(where)
+  written_down = where == real.REPL_ALL
+end
 local function simulated_us() return tonumber(real.call('HGET', 'simulated:now', 'us')) end
 local function expires(key, ms)
   local at = math.floor(simulated_us() / 1000) + ms
@@ -32,6 +37,7 @@ local function expires(key, ms)
 end
 redis.call = function(name, ...)
   local given = { ... }
+  if not written_down then real.call('SADD', 'simulated:in-memory', given[1]) end
   if name == 'TIME' then
     local us = simulated_us()
     return { string.format('%d', math.floor(us / 1000000)), string.format('%d', us % 1000000) }
@@ -100,6 +106,11 @@ class RealRedis:
         self._ask(("FLUSHALL",))
         for key, value in saved.items():
             self._ask(("RESTORE", key, 0, value))
+
+    def restart(self) -> None:
+        [keys] = self._ask(("SMEMBERS", IN_MEMORY))
+        if keys:
+            self._ask(("DEL", *keys, IN_MEMORY), ("ZREM", EXPIRY, *keys))
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()

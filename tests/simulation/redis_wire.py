@@ -38,6 +38,9 @@ class Engine(Protocol):
     def load(self, saved: object) -> None:
         """Hold what was saved, and nothing else."""
 
+    def restart(self) -> None:
+        """Lose what scripts wrote into memory alone."""
+
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
     ) -> tuple[Any, list[Any]]:
@@ -115,8 +118,9 @@ class Redis:
         sim().later(for_seconds, put_back)
 
     def crash(self, for_seconds: float) -> None:
-        """Die and come back. What was executed is on its disk; what was not is gone."""
+        """Die and come back. What was executed is on its disk, but for what is in memory alone."""
         sim().note("Redis dies")
+        self.engine.restart()
         self.up = False
         self._scripts.clear()
         for connection in list(self.connections):

@@ -6,11 +6,12 @@ soldout:{s01}:meta                hash: ledger (whose shard it is), fence (the n
                                   given out), committed (the newest that committed)
 soldout:{s01}:lock                string: who holds the lock; expires
 soldout:{s01}:wanted              string: somebody waits for the lock; expires
-soldout:{s01}:wake                list of at most one element: wakes one worker that waits
-soldout:{s01}:commands            stream: frames of commands, taken off by the commit that settles
+soldout:{s01}:wake                list of at most one element: wakes one worker; in memory
+soldout:{s01}:commands            stream: frames of commands, taken off by the commit that settles;
+                                  in memory
 soldout:{s01}:lane:<lane>         string: the newest frame that one lane of one web process put on
-                                  the stream; expires
-soldout:{s01}:answers:<name>      stream: outcomes for one connection of a lane; expires
+                                  the stream; expires; in memory
+soldout:{s01}:answers:<name>      stream: outcomes for one connection of a lane; expires; in memory
 soldout:{s01}:workers             hash: a worker's name → its pulse, JSON
 soldout:{s01}:events              hash: event id → the event with its stock, JSON
 soldout:{s01}:orders              hash: order id (16 bytes) → the order, msgpack
@@ -18,6 +19,8 @@ soldout:{s01}:claims              hash: order id → shard, for ids at home here
 soldout:{s01}:journal:<event>     list: entry n at index n - 1, JSON
 soldout:{s01}:tickets:<event>     list: the entry that sold ticket n at index n - 1
 soldout:{s01}:bought:<event>      hash: buyer → tickets that stand
+
+In memory: neither on the disk nor on replicas (`in_memory` in `lua/prelude.lua`).
 """
 
 from __future__ import annotations

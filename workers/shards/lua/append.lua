@@ -11,8 +11,10 @@ if (redis.call('HGET', KEYS[1], 'ledger') or '') ~= ARGV[1] then return 'other' 
 if is_older(KEYS[1], tonumber(ARGV[2])) then return 'older' end
 if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(ARGV[7]) then return 'appended' end
 if redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[3]) then return 'full' end
-redis.call('XADD', KEYS[4], '*', 'count', ARGV[5], 'lane', ARGV[6], 'frame', ARGV[7],
-  'offset_ms', ARGV[8], 'body', ARGV[9])
-redis.call('SET', KEYS[5], ARGV[7], 'PX', ARGV[4])
+in_memory(function()
+  redis.call('XADD', KEYS[4], '*', 'count', ARGV[5], 'lane', ARGV[6], 'frame', ARGV[7],
+    'offset_ms', ARGV[8], 'body', ARGV[9])
+  redis.call('SET', KEYS[5], ARGV[7], 'PX', ARGV[4])
+end)
 if redis.call('EXISTS', KEYS[2]) == 0 then wake(KEYS[3]) end
 return 'appended'

@@ -1,8 +1,18 @@
 -- What several scripts share; it stands before each of them.
 
+-- Write what only the living need into memory alone: not to the disk, nor to replicas. Should it be
+-- lost, then so are all connections, and whoever was waiting asks again.
+local function in_memory(write)
+  redis.set_repl(redis.REPL_NONE)
+  write()
+  redis.set_repl(redis.REPL_ALL)
+end
+
 -- Wake one worker that waits for work or for the lock. One element is enough: who wakes looks at all.
 local function wake(list)
-  if redis.call('LLEN', list) == 0 then redis.call('LPUSH', list, 1) end
+  if redis.call('LLEN', list) == 0 then
+    in_memory(function() redis.call('LPUSH', list, 1) end)
+  end
 end
 
 local function now_ms()
@@ -43,13 +53,15 @@ end
 -- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id.
 local function part(meta, commands, through, first, last, keep_ms)
   local confirmed = redis.call('HGET', meta, 'committed') or '0'
-  for i = first, last, 3 do
-    local stream = KEYS[tonumber(ARGV[i])]
-    -- A stream that is none shall stop nobody else: its lane asks again, under another name.
-    redis.pcall('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2],
-      'confirmed', confirmed)
-    redis.pcall('PEXPIRE', stream, keep_ms)
-  end
+  in_memory(function()
+    for i = first, last, 3 do
+      local stream = KEYS[tonumber(ARGV[i])]
+      -- A stream that is none shall stop nobody else: its lane asks again, under another name.
+      redis.pcall('XADD', stream, 'MAXLEN', 64, '*', 'frame', ARGV[i + 1], 'body', ARGV[i + 2],
+        'confirmed', confirmed)
+      redis.pcall('PEXPIRE', stream, keep_ms)
+    end
+  end)
   redis.call('HSET', meta, 'confirmed', confirmed)
   if through ~= '' then
     local time, sequence = string.match(through, '(%d+)-(%d+)')
