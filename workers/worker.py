@@ -72,11 +72,10 @@ class Worker:
         if batch:
             outcomes = self._settle(batch)
             of_the_sale = len(batch) - list(map(type, batch)).count(Probe)
-            if of_the_sale:
-                self.slot.observe(BATCH, of_the_sale)  # what was answered is counted already
-            self.inbox.answer(outcomes)
-            if of_the_sale:
+            if of_the_sale:  # before the answer: what anybody was told is counted already
+                self.slot.observe(BATCH, of_the_sale)
                 self.heart.count(of_the_sale)
+            self.inbox.answer(outcomes)
         return len(batch)
 
     def _settle(self, batch: list[Command]) -> list[Outcome]:
