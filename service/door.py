@@ -20,7 +20,7 @@ _DROP_WHO_KNOCKS: Final = b"".join(
     struct.pack("HBBI", *step)
     for step in (
         (0x30, 0, 0, FLAGS_AT),  # load the byte
-        (0x54, 0, 0, SYN | ACK),
+        (0x54, 0, 0, SYN | ACK),  # of which these two bits matter
         (0x15, 0, 1, SYN),  # a SYN alone asks for a new connection
         (0x06, 0, 0, 0),  # drop it
         (0x06, 0, 0, 0xFFFF_FFFF),  # anything else is of somebody who was let in

@@ -33,11 +33,12 @@ limit_request_field_size = 8_190
 
 
 def on_starting(server: Any) -> None:
-    """Have the arbiter shut the door before it closes its listening sockets."""
+    """Have the arbiter shut the door before it closes its sockets, if these end with it."""
     stop = server.stop
 
     def shut_and_stop(*args: Any, **kwargs: Any) -> None:
-        for listener in server.LISTENERS:
+        alone = server.reexec_pid == server.master_pid == 0 and not server.systemd
+        for listener in server.LISTENERS if alone else ():
             let_in_nobody_else(listener.sock)
         stop(*args, **kwargs)
 

@@ -55,7 +55,7 @@ def _on_one_host(settings: Settings, slot: Slot) -> Store:
         reader,
         courier,
         # A worker counts what it has committed before it answers: to any web process of the host.
-        lambda: courier.settled + total(pool, BATCH.sum_at),
+        lambda: total(pool, BATCH.sum_at),
         lambda: [HostPulse(host, pulse) for pulse in hearts.pulses()],
     )
 

@@ -3,9 +3,9 @@
 gunicorn's own closes the listening socket as soon as it is told to leave. The kernel then resets
 every connection that waits there to be accepted, requests that are sent already included; in a
 crowd that is nearly everybody. Here all that wait are accepted first, and by then the kernel lets
-in nobody else (`door.py`). And gunicorn's lets an open
-connection that asks for nothing hold up the leaving for the whole of `keepalive`; here it is closed
-after a second, unless a request has come that is only not read yet.
+in nobody else (`door.py`). And gunicorn's lets an open connection that asks for nothing hold up the
+leaving for the whole of `keepalive`; here it is closed after a second, unless a request has come
+that is only not read yet.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from workers.handoffs.couriers import Carrier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
-THRESHOLD_SECONDS: Final = 0.2  # for who is half in: the kernel has agreed, its word is under way
+THRESHOLD_SECONDS: Final = (
+    0.2  # for who is half in: the kernel's word to them is under way, and back
+)
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
 
 
@@ -66,16 +68,16 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self.notify()
             self._hang_up_on_the_silent(self.cfg.keepalive)
             gevent.sleep(LOOK_SECONDS)
+        told = time.monotonic()
         self._end_streams()
         gevent.sleep(THRESHOLD_SECONDS)
         for server in servers:
             _accept_all(server)
             server.close()
-        told = time.monotonic()
         while unanswered := sum(len(server.pool) for server in servers) + self._unsettled():
-            if time.monotonic() > told + LAST_CALL_SECONDS:
+            if time.monotonic() > told + THRESHOLD_SECONDS + LAST_CALL_SECONDS:
                 self._hang_up_on_the_silent(0)
-            if time.monotonic() > told + self.cfg.graceful_timeout:
+            if time.monotonic() > told + self.cfg.graceful_timeout - 1:  # then we are killed
                 self.log.error("left with %d requests and purchases open", unanswered)
                 return
             self.notify()

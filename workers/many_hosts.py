@@ -77,6 +77,10 @@ class ManyHosts:
                 heart.beat()
                 time.sleep(BOOT_AGAIN_SECONDS)
 
+    def leave(self, worker: Worker) -> None:
+        """Leave the shard to the others."""
+        worker.close()
+
     def free_lock_of(self, dead: Pulse) -> bool:
         """Leave it to the next worker: nobody here waits for Redis."""
         if dead.ready:  # or it never had the lock, nor gave back that of the one before it

@@ -54,7 +54,7 @@ class OneHost:
             inbox = UnixInbox(self._settings.run_path, worker)
         except OSError as error:
             raise BootFailed(f"cannot listen in {self._settings.run_path}: {error}") from error
-        return Local(inbox, lock, ledger, heart, _now, self._settings.batch_max, slot)
+        return Worker(inbox, lock, ledger, heart, _now, self._settings.batch_max, slot)
 
     def free_lock_of(self, dead: Pulse) -> bool:
         """Say whether the lock is free; nobody can take it from the dead."""
@@ -62,13 +62,29 @@ class OneHost:
             return True
         if dead.phase is Phase.HOLDING:
             return False
+        if not self._lock_is_ours():
+            return False
+        self._lock.semaphore.release()
+        return True
+
+    def leave(self, worker: Worker) -> None:
+        """Close the ledger, one worker after the other, unless a dead one keeps the lock.
+
+        The last one out empties the log into the file; of two at once, neither is the last.
+        """
+        ours = self._lock_is_ours()
+        worker.close()
+        if ours:
+            self._lock.semaphore.release()
+
+    def _lock_is_ours(self) -> bool:
+        """Take the lock, if its holder lives, without a token."""
         # Asked again and again: a wait with a timeout goes by the wall clock, which may be set.
         limit = time.monotonic() + LOCK_SECONDS
         while not self._lock.semaphore.acquire(block=False):
             if time.monotonic() > limit:
                 return False
             time.sleep(LOCK_SECONDS / 100)
-        self._lock.semaphore.release()
         return True
 
     def look(self, *, ready: bool) -> None:
@@ -95,15 +111,6 @@ class OneHost:
         """Look for damage once a start, not whenever a worker is replaced: a sale waits then."""
         if not ledger.look_through(LOOK_THROUGH_SECONDS):
             log.info("the ledger is large: not all of it was looked through for damage")
-
-
-class Local(Worker):
-    """A worker that leaves the ledger as one file: the last one out empties the log into it."""
-
-    def leave(self) -> None:
-        """Close what it holds, one worker after the other: of two at once, neither is the last."""
-        with self.lock:
-            super().leave()
 
 
 class LedgerFile:

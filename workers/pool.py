@@ -45,6 +45,9 @@ class Site(Protocol):
     def boot(self, heart: Heart) -> Worker:
         """Put a worker together, in its own process, however long that takes. Raises BootFailed."""
 
+    def leave(self, worker: Worker) -> None:
+        """Have a worker that was told to leave let go of what it holds, in its own process."""
+
     def free_lock_of(self, dead: Pulse) -> bool:
         """Free the lock of a worker that died; False if only a new generation can take it."""
 
@@ -167,6 +170,7 @@ def _work(worker: int, hearts: Hearts, site: Site, parent_pid: int) -> None:
         booted = site.boot(heart)
         heart.be_ready()
         _run(booted)
+        site.leave(booted)
     except StartAgain as news:
         log.warning("worker %d starts again: %s", worker, news)
     except BootFailed as error:
@@ -181,4 +185,3 @@ def _run(worker: Worker) -> None:
     signal.signal(LEAVE, stop)
     spare_the_collector()
     worker.run()
-    worker.leave()

@@ -60,8 +60,8 @@ class Worker:
         while self.run_once(0):
             pass
 
-    def leave(self) -> None:
-        """Close what it holds."""
+    def close(self) -> None:
+        """Let go of what it holds."""
         self.inbox.close()
         self.ledger.close()
 

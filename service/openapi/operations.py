@@ -134,8 +134,8 @@ LOOKING: Final = (
         id="getRemaining",
         tag="looking",
         summary="How much is left of everything",
-        description="At most 250 ms old, and never older than an answer of the same web process, or"
-        " on one host of any.",
+        description="At most 250 ms old, and never older than a purchase's answer by the same web "
+        "process or, on one host, by any.",
         answers={200: says(Remaining, examples.REMAINING, "The stock of all events.", NOT_STORED)},
         problems=(*ANY, *READS),
     ),

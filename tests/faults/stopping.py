@@ -17,7 +17,7 @@ CATCH_SECONDS = 30.0
 def stop(pid: int) -> None:
     """Stop a process, and return once it stands still."""
     os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: state_of(pid) in "TtZ", 2, "stopped")
+    wait_until(lambda: state_of(pid) in "TtZ", 10, "stopped")
 
 
 def proceed(pid: int) -> None:

@@ -53,14 +53,16 @@ def test_when_nothing_can_be_written_nothing_is_sold_until_it_can(
     assert service.audit(stadium)["sold"] == 1  # who only looks is still served
     readyz = f"{service.url}/readyz"  # a web process may give its last answer for a moment
     why = ["the ledger cannot be written"]
-    wait_until(lambda: requests.get(readyz, timeout=5).json().get("reasons") == why, 2, "not ready")
+    wait_until(
+        lambda: requests.get(readyz, timeout=5).json().get("reasons") == why, 10, "not ready"
+    )
 
     rules.end(rule)
     sold = service.buy(stadium, 2, key)
     assert sold.status_code == 201, sold.text
     assert service.buy(stadium, 2, key).json() == sold.json()
     assert service.audit(stadium)["sold"] == 3
-    wait_until(service.ready, 2, "ready again")
+    wait_until(service.ready, 10, "ready again")
 
 
 @pytest.mark.parametrize("rule", ["full", "sync-fails"])

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -159,6 +159,31 @@ def test_an_open_connection_gets_one_more_answer_while_the_service_leaves(
         assert (after.status, after.headers["connection"]) == (201, "close")
     assert service.process is not None
     assert service.process.wait(STOP_SECONDS) == 0
+
+
+def test_a_service_that_leaves_lets_in_nobody_whom_it_would_cut_off(
+    service: Soldout, stadium: str
+) -> None:
+    """Before it has accepted all that wait: after that, there is always one more."""
+    with Line(service.port) as early:
+        with standing_still(*service.family()["web"]):
+            wish = Wish(uuid.uuid4().hex, stadium, 1)
+            sent = early.send(wish.request())  # the kernel lets it in, nobody has accepted it
+            os.kill(service.pid, signal.SIGTERM)
+            wait_until(lambda: not lets_in(service.port), 10, "the door is shut")
+        answer = early.read(sent)
+    assert (answer.fate, answer.status) == (Fate.ANSWERED, 201)
+    assert service.process is not None
+    assert service.process.wait(STOP_SECONDS) == 0
+
+
+def lets_in(port: int) -> bool:
+    """Knock; on one host the kernel answers at once, if it answers."""
+    with socket.socket() as visitor:
+        visitor.setblocking(False)
+        with suppress(BlockingIOError):
+            visitor.connect(("127.0.0.1", port))
+        return bool(select.select([], [visitor], [], 0)[1])
 
 
 def test_told_to_leave_while_it_starts_it_leaves(tmp_path: Path) -> None:

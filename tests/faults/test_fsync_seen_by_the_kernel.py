@@ -25,7 +25,8 @@ def traced(pid: int, log: Path) -> Iterator[None]:
     command = ["strace", "-y", "-s", "0", "-p", str(pid), "-e", f"trace={CALLS}", "-o", str(log)]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
-        wait_until(lambda: log.exists() and log.stat().st_size, 10, "traced")
+        status = Path(f"/proc/{pid}/status")
+        wait_until(lambda: f"TracerPid:\t{tracer.pid}\n" in status.read_text(), 10, "traced")
         yield
     finally:
         tracer.send_signal(signal.SIGINT)

@@ -18,7 +18,7 @@ from tests.faults.crowd import (
 )
 from tests.harness import Soldout, alive, wait_until
 
-ORPHAN_SECONDS = 1.0
+ORPHAN_SECONDS = 10.0
 SAMPLE = 300  # purchases that are asked for again
 
 

@@ -115,7 +115,7 @@ def test_past_its_deadline_a_purchase_is_never_sold_and_keeps_no_place_in_the_qu
         last = max(map(expires_at, answers))
         wait_until(lambda: datetime.now(UTC) > last, 4 * DEADLINE_SECONDS, "too late")
 
-    wait_until(service.ready, 2, "the queue is empty")
+    wait_until(service.ready, 10, "the queue is empty")
     with ExitStack() as lines:
         fit = Waiting(service, stadium, IN_FLIGHT_MAX, lines).answers()
     assert {answer.status for answer in fit} == {201}

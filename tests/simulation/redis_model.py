@@ -60,10 +60,9 @@ class RedisModel:
     def load(self, saved: Any) -> None:
         self._data, self._expiry = deepcopy(saved)
 
-    def restart(self) -> None:
-        for key in self._in_memory:
+    def restart(self, is_lost: Callable[[bytes], bool]) -> None:
+        for key in filter(is_lost, self._in_memory):
             self._remove(key)
-        self._in_memory.clear()
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()

@@ -7,7 +7,7 @@ expire by the simulated time, before the next command; so does whatever blocks (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from pathlib import Path
 from shutil import rmtree
@@ -107,10 +107,11 @@ class RealRedis:
         for key, value in saved.items():
             self._ask(("RESTORE", key, 0, value))
 
-    def restart(self) -> None:
+    def restart(self, is_lost: Callable[[bytes], bool]) -> None:
         [keys] = self._ask(("SMEMBERS", IN_MEMORY))
-        if keys:
-            self._ask(("DEL", *keys, IN_MEMORY), ("ZREM", EXPIRY, *keys))
+        lost = list(filter(is_lost, keys))
+        if lost:
+            self._ask(("DEL", *lost), ("ZREM", EXPIRY, *lost))
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from zlib import crc32
 
 import redis.exceptions
 
@@ -38,8 +39,8 @@ class Engine(Protocol):
     def load(self, saved: object) -> None:
         """Hold what was saved, and nothing else."""
 
-    def restart(self) -> None:
-        """Lose what scripts wrote into memory alone."""
+    def restart(self, is_lost: Callable[[bytes], bool]) -> None:
+        """Lose some keys that scripts wrote into memory alone; a rewrite may have saved others."""
 
     def execute(
         self, command: Command, now_us: int, then: Sequence[Command] = ()
@@ -120,7 +121,8 @@ class Redis:
     def crash(self, for_seconds: float) -> None:
         """Die and come back. What was executed is on its disk, but for what is in memory alone."""
         sim().note("Redis dies")
-        self.engine.restart()
+        drawn = sim().rng.randrange(1 << 32)
+        self.engine.restart(lambda key: bool((crc32(key) ^ drawn).bit_count() & 1))
         self.up = False
         self._scripts.clear()
         for connection in list(self.connections):

@@ -20,7 +20,8 @@ soldout:{s01}:journal:<event>     list: entry n at index n - 1, JSON
 soldout:{s01}:tickets:<event>     list: the entry that sold ticket n at index n - 1
 soldout:{s01}:bought:<event>      hash: buyer → tickets that stand
 
-In memory: neither on the disk nor on replicas (`in_memory` in `lua/prelude.lua`).
+In memory: neither on the disk nor on replicas (`in_memory` in `lua/prelude.lua`); that it was taken
+off, or expired, is written down.
 """
 
 from __future__ import annotations

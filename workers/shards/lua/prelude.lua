@@ -1,7 +1,7 @@
 -- What several scripts share; it stands before each of them.
 
--- Write what only the living need into memory alone: not to the disk, nor to replicas. Should it be
--- lost, then so are all connections, and whoever was waiting asks again.
+-- Write what only the living need into memory alone: not to the disk, nor to replicas. It is lost when
+-- the server restarts or another one takes over; that breaks whatever waits here, and who waits asks again.
 local function in_memory(write)
   redis.set_repl(redis.REPL_NONE)
   write()
