@@ -126,7 +126,17 @@ def server_of(name: str, rush: Rush) -> AbstractContextManager[Server]:
         return soldout()
     if name == WITHOUT_A_LOCK:
         return peer(WITHOUT_A_LOCK, "--capacity", str(rush.tickets))
+    check_somebody_listens(name)
     return nullcontext(Server(name, pid=0, admin_key=admin_key_here()))
+
+
+def check_somebody_listens(url: str) -> None:
+    """Raise NotReadyError unless there is a server."""
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname, address.port or 80), timeout=5).close()
+    except OSError as error:
+        raise NotReadyError(f"Nobody listens at {url}. `make run` starts the service.") from error
 
 
 def admin_key_here() -> str:

@@ -31,7 +31,7 @@ GEVENT_FLAGS = ("--worker-class", "gevent")  # gunicorn's own, not the one that 
 
 
 class NotReadyError(RuntimeError):
-    """A server ended, or did not answer, before it was ready; the text is the end of its log."""
+    """A server ended, or did not answer, before it was ready; the text is why, or its log's end."""
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,21 @@ def test_a_crowd_comes_to_the_service_that_runs_with_the_key_from_its_directory(
     assert played.stdout.rstrip().endswith("/reports/loadtest.html")
 
 
-def test_with_the_server_named_its_words_are_handed_on(tmp_path: Path) -> None:
+def test_where_nobody_listens_it_says_how_to_start_the_service(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "loadtest", "--host", url, "--seconds", "3"]
     played = run(command, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert played.returncode == 2
-    assert "Nothing to test" in played.stderr
+    assert played.stderr == f"Nobody listens at {url}. `make run` starts the service.\n"
+
+
+def test_what_the_named_server_refuses_is_handed_on(tmp_path: Path) -> None:
+    with ended(Soldout(tmp_path / "data")) as service:
+        service.start()
+        command = [sys.executable, "-m", "loadtest", "--host", service.url, "--seconds", "3"]
+        played = run(command, cwd=tmp_path, PYTHONPATH=str(ROOT), SOLDOUT_ADMIN_KEY="0" * 32)
+    assert played.returncode == 2
+    assert "Nothing to test: the administration refuses our key" in played.stderr
     assert not (tmp_path / "reports" / "loadtest.html").exists()
 
 
