@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -35,6 +36,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lets_in(port: int) -> bool:
+    """Knock; on one host the kernel answers at once, if it answers."""
+    with socket.socket() as visitor:
+        visitor.setblocking(False)
+        visitor.connect_ex(("127.0.0.1", port))
+        told = select.select([], [visitor], [], 0)[1]
+        return bool(told) and visitor.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
 def wait_until(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ from tests.faults.crowd import (
     crowding,
 )
 from tests.faults.stopping import standing_still
-from tests.harness import STOP_SECONDS, Soldout, alive, wait_until
+from tests.harness import STOP_SECONDS, Soldout, alive, lets_in, wait_until
 from tests.onlooker import looking
 
 ROUNDS = 12
@@ -175,15 +175,6 @@ def test_a_service_that_leaves_lets_in_nobody_whom_it_would_cut_off(
     assert (answer.fate, answer.status) == (Fate.ANSWERED, 201)
     assert service.process is not None
     assert service.process.wait(STOP_SECONDS) == 0
-
-
-def lets_in(port: int) -> bool:
-    """Knock; on one host the kernel answers at once, if it answers."""
-    with socket.socket() as visitor:
-        visitor.setblocking(False)
-        with suppress(BlockingIOError):
-            visitor.connect(("127.0.0.1", port))
-        return bool(select.select([], [visitor], [], 0)[1])
 
 
 def test_told_to_leave_while_it_starts_it_leaves(tmp_path: Path) -> None:
