@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import gevent
 import gevent.socket
@@ -79,9 +80,17 @@ class LaneWithoutClock(RedisLane):
         self._server.close()
 
 
-def redis_locks(url: str, ttl_ms: int = TTL_MS) -> Callable[[int], RedisLock]:
-    """Return what makes a worker's lock, in the process that uses it."""
-    return lambda worker: RedisLock(turn_at(url, worker, ttl_ms))
+@contextmanager
+def redis_locks(url: str, ttl_ms: int = TTL_MS) -> Iterator[Callable[[int], RedisLock]]:
+    """Give what makes a worker's lock, in the process that uses it."""
+    with ExitStack() as made_here:
+
+        def lock_of(worker: int) -> RedisLock:
+            turn = turn_at(url, worker, ttl_ms)
+            made_here.callback(turn.close)
+            return RedisLock(turn)
+
+        yield lock_of
 
 
 def wait_as_greenlets_do(monkeypatch: pytest.MonkeyPatch) -> None:

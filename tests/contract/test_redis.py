@@ -39,8 +39,9 @@ class TestRedisLedger(LedgerContract):
 
 class TestRedisLock(LockContract):
     @pytest.fixture
-    def lock_of(self, url: str) -> LockOf:
-        return redis_locks(url)
+    def lock_of(self, url: str) -> Iterator[LockOf]:
+        with redis_locks(url) as lock_of:
+            yield lock_of
 
 
 class TestRedisStream(HandoffContract):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -154,8 +155,10 @@ def test_a_ledger_whose_making_was_interrupted_is_made_whole_by_the_next_event(
 ) -> None:
     assert desk.web.identity() is None
     cutter.cut(moment, step)
-    maker = server_at(cutter.through(redis_server.url), shards=SHARDS)
-    with pytest.raises(LedgerFault):
+    with (
+        closing(server_at(cutter.through(redis_server.url), shards=SHARDS)) as maker,
+        pytest.raises(LedgerFault),
+    ):
         maker.create()
     for each in desk.workers:
         each.run_once(0)
@@ -164,4 +167,5 @@ def test_a_ledger_whose_making_was_interrupted_is_made_whole_by_the_next_event(
         wish = put(event, deadline_ms=clock_ms() + 10_000)
         assert isinstance(desk.ask(shard, wish), Stored)
     assert len(desk.reader.events()) == SHARDS
-    assert server_at(redis_server.url).create() == desk.web.identity()
+    with closing(server_at(redis_server.url)) as late:
+        assert late.create() == desk.web.identity()
