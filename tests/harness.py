@@ -39,11 +39,11 @@ def free_port() -> int:
 
 
 def lets_in(port: int) -> bool:
-    """Knock; on one host the kernel answers at once, if it answers."""
+    """Knock, and say whether the kernel answers; on one host it does so at once."""
     with socket.socket() as visitor:
         visitor.setblocking(False)
         visitor.connect_ex(("127.0.0.1", port))
-        told = select.select([], [visitor], [], 0)[1]
+        told = select.select([], [visitor], [], 0.2)[1]
         return bool(told) and visitor.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
