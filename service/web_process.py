@@ -43,9 +43,7 @@ if TYPE_CHECKING:
     from workers.handoffs.couriers import Carrier
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
-THRESHOLD_SECONDS: Final = (
-    0.2  # for who is half in: the kernel's word to them is under way, and back
-)
+THRESHOLD_SECONDS: Final = 0.2  # for a handshake that is under way; it takes one round trip
 LAST_CALL_SECONDS: Final = 1.0  # for whoever has an open connection and asks for nothing
 
 

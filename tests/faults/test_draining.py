@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -50,14 +49,6 @@ def terminate_all(service: Soldout) -> int:
     assert service.process is not None
     os.killpg(service.pid, signal.SIGTERM)
     return service.process.wait(STOP_SECONDS)
-
-
-def listens(service: Soldout) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", service.port), 5).close()
-    except OSError:
-        return False
-    return True
 
 
 def check_everybody_was_answered(crowd: Crowd) -> None:
@@ -154,7 +145,7 @@ def test_an_open_connection_gets_one_more_answer_while_the_service_leaves(
         before = line.ask(Wish(uuid.uuid4().hex, stadium, 1).request())
         assert (before.status, before.headers["connection"]) == (201, "keep-alive")
         os.kill(service.pid, signal.SIGTERM)
-        wait_until(lambda: not listens(service), 5, "it lets nobody else in")
+        wait_until(lambda: not lets_in(service.port), 5, "it lets nobody else in")
         after = line.ask(Wish(uuid.uuid4().hex, stadium, 1).request())
         assert (after.status, after.headers["connection"]) == (201, "close")
     assert service.process is not None

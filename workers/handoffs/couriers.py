@@ -19,10 +19,6 @@ class Carrier(Protocol):
     """A courier, or several that look like one."""
 
     @property
-    def settled(self) -> int:
-        """Grows with every answer: what was read before it is out of date."""
-
-    @property
     def in_flight(self) -> int:
         """Commands that wait or are under way."""
 
