@@ -1,14 +1,16 @@
 // Where a panel of a sale gives its place to another, it stands still for a moment: the second click of
 // a double click must not press what came under the pointer, nor mark its words.
 
-const STILL_MS = 700; // longer than between two clicks of one double click
+const STILL_MS = 700; // longer than between two clicks of most double clicks
 
 const timers = new WeakMap();
+const stray = new WeakSet(); // sales whose latest run of clicks began before the panel that is shown
 
 /** Show what a purchase has come to: "" (the form), "waiting" or "done". */
 export function setPhase(sale, phase) {
   if (sale.dataset.phase === phase) return;
   sale.dataset.phase = phase;
+  stray.add(sale);
   getSelection().removeAllRanges();
   standStill(sale);
 }
@@ -20,10 +22,13 @@ function standStill(sale) {
   timers.set(sale, setTimeout(() => delete sale.dataset.still, STILL_MS));
 }
 
+/** Let each press of a run of clicks go to the panel that it began on, or to none. The browser counts
+ * them in `detail`, however slow a double click its user has chosen, or its machine is. */
 export function prepareSwap(sale) {
   sale.querySelector(".stub").addEventListener("mousedown", (event) => {
-    if (!sale.dataset.still) return;
+    if (event.detail < 2 && !sale.dataset.still) stray.delete(sale);
+    if (!stray.has(sale)) return;
     event.preventDefault(); // it would mark words, and take the focus
-    standStill(sale);
+    standStill(sale); // before it is released, so nothing is pressed
   });
 }

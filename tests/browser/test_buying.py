@@ -38,8 +38,7 @@ DESK = {"viewport": {"width": 1280, "height": 800}}
 
 
 @pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("clicks", [2, 3, 4])
-@pytest.mark.parametrize("apart_ms", [120, 250])
+@pytest.mark.parametrize(("clicks", "apart_ms"), [(2, 120), (3, 120), (4, 250), (3, 1_000)])
 def test_who_clicks_several_times_buys_once_and_sees_the_ticket(
     soldout: Soldout,
     event: str,
@@ -60,8 +59,9 @@ def test_who_clicks_several_times_buys_once_and_sees_the_ticket(
     check_bought_once(soldout, event)
 
 
+@pytest.mark.parametrize("apart_ms", [120, 1_000])
 def test_who_clicks_twice_to_buy_more_does_not_buy_yet(
-    soldout: Soldout, event: str, open_shop: OpenShop
+    soldout: Soldout, event: str, open_shop: OpenShop, apart_ms: int
 ) -> None:
     shop = open_shop()
     sale = shop.sale(event)
@@ -69,7 +69,7 @@ def test_who_clicks_twice_to_buy_more_does_not_buy_yet(
     sale.sold()
     more = sale.root.get_by_role("button", name="Buy more")
     more.click(trial=True)  # it can be pressed by now
-    click_there(shop, more, 3, 120)
+    click_there(shop, more, 3, apart_ms)
     expect(sale.buy_button).to_be_focused()
     assert shop.purchases_kept() == 0
     check_bought_once(soldout, event)
@@ -80,12 +80,13 @@ def click_there(shop: Shop, button: Locator, clicks: int, apart_ms: int) -> None
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
     assert box
+    mouse = shop.page.mouse
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     for number in range(1, clicks + 1):
         if number > 1:
             shop.page.wait_for_timeout(apart_ms)
-        shop.page.mouse.click(
-            box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, click_count=number
-        )
+        mouse.down(click_count=number)
+        mouse.up(click_count=number)
 
 
 def test_who_wants_more_buys_again(soldout: Soldout, event: str, open_shop: OpenShop) -> None:
