@@ -13,7 +13,8 @@ import os
 import random
 import sys
 from collections import deque
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
 import gevent
 import msgspec
@@ -31,7 +32,7 @@ from workers.processes import title
 from workers.settings import Settings
 
 WRITE_SECONDS: Final = 0.2  # how long a line may lie here
-LINES_MAX: Final = 256  # then it is written at once
+LINES_MAX: Final = 256  # then they are written at once
 ID_SHOWN: Final = 18  # characters of an order's id: the other half stays its reader's secret
 
 _BEGAN: Final = "soldout.began"
@@ -68,7 +69,6 @@ class AccessLog:
         self._names = settings.log_buyers
         self._json = is_json(settings.log)
         self._lines: deque[bytes] = deque()
-        self._writing: Any = None
 
     def install(self, app: Flask) -> None:
         """Look at every request of this app."""
@@ -108,20 +108,20 @@ class AccessLog:
         return line
 
     def _add(self, line: Line) -> None:
+        """Keep a line. It is not written here, where a full disk would fail the request."""
         self._lines.append(_encode(line) if self._json else _to_text(line))
-        if len(self._lines) >= LINES_MAX:
-            self.flush()
-        elif self._writing is None:
-            self._writing = gevent.spawn_later(WRITE_SECONDS, self.flush)
+        if len(self._lines) == LINES_MAX:
+            gevent.spawn(self.flush)
+        elif len(self._lines) == 1:
+            gevent.spawn_later(WRITE_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what has gathered."""
-        self._writing = None
+        """Write what has gathered; lines that cannot be written are lost."""
         if self._lines:
-            text = b"\n".join(self._lines) + b"\n"
+            text = b"\n".join([*self._lines, b""])
             self._lines.clear()
-            sys.stderr.buffer.write(text)
-            sys.stderr.buffer.flush()
+            with suppress(OSError):  # the disk is full, or nobody reads
+                os.write(sys.stderr.fileno(), text)
 
 
 def _tell(line: Line, asked: Asked) -> None:

@@ -14,6 +14,7 @@ import re
 from io import BytesIO
 from typing import Any, Final
 
+import gevent
 from gunicorn.http.message import TOKEN_RE, _ip_in_allow_list
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import base_environ, create
@@ -21,6 +22,11 @@ from gunicorn.http.wsgi import base_environ, create
 from service.reply import Reply
 
 BODY: Final = "soldout.body"  # where the environment of a plain request has its whole body
+
+# Of a body that the application left: who sends it shall come to read the answer, but not for ever.
+REST_MAX_BYTES: Final = 16 << 20
+REST_SECONDS: Final = 10.0
+REST_PIECE: Final = 256 << 10  # between two, others get a turn
 
 BODY_MAX_DIGITS: Final = 4  # of its length: one read brings no more than 8 KiB
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -76,7 +82,7 @@ class Inbound:
         if before is not None and before.should_close():
             raise StopIteration
         if self._gunicorn.mesg is not None:
-            if not self._gunicorn.finish_body():
+            if not _read_rest(self._gunicorn.mesg.body):
                 raise StopIteration
             self._gunicorn.mesg = None
         data = self._unreader.read()
@@ -134,6 +140,18 @@ class Inbound:
         environ[BODY] = body
         self.request = Plain(method, uri, closes=closes == "close")
         return environ
+
+
+def _read_rest(body: Any) -> bool:
+    """Read to a body's end, within limits; return whether it was reached."""
+    if body.failed:
+        return False
+    with gevent.Timeout(REST_SECONDS, exception=False):
+        for _ in range(REST_MAX_BYTES // REST_PIECE):
+            if not body.read(REST_PIECE):
+                return True
+            gevent.sleep(0)
+    return False
 
 
 def _common_environ(cfg: Any, client: Any, address: Any, listens_at: Any) -> dict[str, Any]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator
+from typing import Final
 
 from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import Response
 from gunicorn.util import http_date, is_hoppish, to_bytestring
+
+TAKE_SECONDS: Final = 20.0  # for a client to take what it is sent; most answers fit into the kernel
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class HandedOver:
@@ -67,29 +71,22 @@ class Reply(Response):  # type: ignore[misc]  # gunicorn has no types
 
     def _emit_body(self, data: bytes) -> None:
         """Send a part of the body, the first one behind the head."""
-        if self.chunked:
-            self._send_head()
-            super()._emit_body(data)
-        else:
-            head, self._head = self._head, b""
-            self._send(head + data)
+        head, self._head = self._head, b""
+        self._send(head + (b"%x\r\n%s\r\n" % (len(data), data) if self.chunked else data))
 
     def close(self) -> None:
         """End the answer."""
         self.send_headers()
-        self._send_head()
-        super().close()
-
-    def _send_head(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._send(head)
+        if end := self._head + (LAST_CHUNK if self.chunked else b""):
+            self._send(end)
 
     def _send(self, data: bytes) -> None:
         """Send all; gevent's `sendall` asks the kernel first how much goes at once."""
+        self.sock.settimeout(TAKE_SECONDS)
         sent = self.sock.send(data)
         if sent < len(data):
             self.sock.sendall(data[sent:])
+        self.sock.settimeout(None)
 
 
 @functools.lru_cache(maxsize=256)

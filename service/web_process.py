@@ -67,19 +67,35 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self._hang_up_on_the_silent(self.cfg.keepalive)
             gevent.sleep(LOOK_SECONDS)
         told = time.monotonic()
+        killed = told + self.cfg.graceful_timeout - 1
         self._end_streams()
         gevent.sleep(THRESHOLD_SECONDS)
         for server in servers:
-            _accept_all(server)
+            self._accept_all(server, killed)
             server.close()
         while unanswered := sum(len(server.pool) for server in servers) + self._unsettled():
             if time.monotonic() > told + THRESHOLD_SECONDS + LAST_CALL_SECONDS:
                 self._hang_up_on_the_silent(0)
-            if time.monotonic() > told + self.cfg.graceful_timeout - 1:  # then we are killed
+            if time.monotonic() > killed:
                 self.log.error("left with %d requests and purchases open", unanswered)
                 return
             self.notify()
             gevent.sleep(LOOK_SECONDS)
+
+    def _accept_all(self, server: StreamServer, killed: float) -> None:
+        """Accept what waits in the kernel; while there is no room, who is silent makes it.
+
+        With room, nothing here lets other greenlets run, so nothing can come in between.
+        """
+        while time.monotonic() < killed:
+            if server.full():
+                self._hang_up_on_the_silent(LAST_CALL_SECONDS)
+                self.notify()
+                gevent.sleep(LOOK_SECONDS)
+            elif accepted := server.do_read():
+                server.do_handle(*accepted)
+            else:
+                return
 
     def _hang_up_on_the_silent(self, seconds: float) -> None:
         """Hang up on whoever has had so long to ask for something."""
@@ -114,6 +130,8 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 self._answer(reply, environ)
         except (StopIteration, NoMoreData, _HungUp, gevent.GreenletExit):
             pass
+        except TimeoutError:
+            pass  # it takes nothing of its answer
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
                 self.log.exception("a connection failed")
@@ -128,12 +146,12 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         gunicorn's own, without the hooks, the access log and the limit of requests, which are
         not set here.
         """
-        if not self.alive:
-            reply.force_close()
         try:
             body = self.wsgi(environ, reply.start_response)
             if isinstance(body, HandedOver):
                 raise StopIteration
+            if not self.alive:  # perhaps since a moment ago: a purchase waits for its worker
+                reply.force_close()
             try:
                 for part in body:
                     reply.write(part)
@@ -239,9 +257,3 @@ class _Address:
     def getsockname(self) -> Any:
         """Return where the service listens."""
         return self._name
-
-
-def _accept_all(server: StreamServer) -> None:
-    """Accept what waits. Nothing here lets other greenlets run, so nothing can come in between."""
-    while accepted := server.do_read():
-        server.do_handle(*accepted)

@@ -12,13 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
 
+from service.access_log import LINES_MAX
 from tests.e2e.conftest import MOMENT, Visitor
-from tests.harness import Soldout, serving, wait_until
+from tests.harness import Soldout, ended, serving, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -128,6 +129,33 @@ def test_by_default_a_request_leaves_no_line(tmp_path: Path, share: int | None, 
             requests.get(f"{service.url}/remaining", timeout=5)
     routes = [line.get("route") for line in lines(service)]  # when it has left, all are written
     assert routes.count("/remaining") == found
+
+
+class Unlogged(Soldout):
+    """A service whose log has no room for anything."""
+
+    def launch(self) -> Self:
+        """Start it with a full disk under its log."""
+        command = [sys.executable, "-m", "service", *self.command]
+        with Path("/dev/full").open("wb") as full:
+            self.process = subprocess.Popen(
+                command, env=self.env, stdout=full, stderr=full, process_group=0
+            )
+        return self
+
+
+def test_a_log_that_cannot_be_written_spoils_no_answer(tmp_path: Path) -> None:
+    """A sale that is in the ledger would be told as a fault: many lines are written at once."""
+    count = 4 * LINES_MAX
+    with ended(Unlogged(tmp_path / "data", web_processes=1, access_log=1)) as service:
+        service.start().put_event("gala", capacity=1)
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as line:
+            line.sendall(b"GET /remaining/gala HTTP/1.1\r\nHost: x\r\n\r\n" * count)
+            line.shutdown(socket.SHUT_WR)
+            answers = b"".join(iter(lambda: line.recv(1 << 20), b""))
+        assert answers.count(b"HTTP/1.1 200 OK") == count
+        assert service.buy("gala").status_code == 201
+        assert service.terminate() == 0
 
 
 def send_garbage(service: Soldout) -> None:

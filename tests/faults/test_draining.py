@@ -131,7 +131,8 @@ def test_what_is_under_way_is_settled_before_the_service_leaves(
             os.kill(service.pid, signal.SIGTERM)
             wait_until(lambda: service.log().count("draining") > drains, 2, "it drains")
         answers = [line.read(attempt) for line, attempt in zip(lines, sent, strict=True)]
-    assert [(a.fate, a.status) for a in answers] == [(Fate.ANSWERED, 201)] * len(wishes)
+    told = [(a.fate, a.status, a.headers["connection"]) for a in answers]
+    assert told == [(Fate.ANSWERED, 201, "close")] * len(wishes)
     assert service.process is not None
     assert service.process.wait(STOP_SECONDS) == 0
     service.start()
