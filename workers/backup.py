@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from workers.audit import PAGE, audit
 from workers.errors import BackupRefused
-from workers.ledgers.sqlite_file import check_schema, is_damage, open_file, refusing_to_start
+from workers.ledgers.sqlite_file import CHECKSUM_BYTES, check_schema, is_damage, open_file, refusing_to_start
 from workers.ledgers.sqlite_look import look_through
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_seen import Seen
@@ -121,12 +121,16 @@ def _copy(ledger: Path, draft: Path, watch: Watch) -> None:
 
 
 def _copy_pages(source: apsw.Connection, ledger: Path, draft: Path, watch: Watch) -> None:
-    """Copy page by page, as they are: `VACUUM INTO` leaves out the checksums of most pages.
+    """Copy page by page, into a file that has a first page already.
 
-    It writes the first page last, and until then the checksums' VFS knows of none in that file.
+    From that one the checksums' VFS learns that there are any, and SQLite writes it last: all pages
+    that do not fit into its cache would have none (`VACUUM INTO`), or those of pages that were
+    read from the log, which are not theirs.
     """
     with closing(open_file(draft, apsw.SQLITE_OPEN_READWRITE)) as target:
         target.execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF")  # synced as a whole
+        target.reserve_bytes(reserve=CHECKSUM_BYTES)
+        target.execute("PRAGMA user_version = 1")
         source.execute("BEGIN; SELECT id FROM ledger")  # one moment, for all pages
         try:
             with (

@@ -23,7 +23,8 @@ from tests.faults.backups import (
     state_of,
     told,
 )
-from tests.faults.crowd import crowding, until
+from tests.faults.conftest import put
+from tests.faults.crowd import PLENTY, crowding, until
 from tests.fill_ledger import KEYS, fill
 from tests.fuzz.damaged import History
 from tests.harness import SEED, Soldout, serving
@@ -52,6 +53,27 @@ def test_a_backup_made_in_a_crowd_is_whole_and_private_and_sells_on(
         assert before >= 100
         assert restored.buy(stadium).status_code == 201
         assert restored.audit(stadium)["orders"] == before + 1
+
+
+def test_of_a_large_ledger_what_is_still_in_its_log_is_backed_up_with_the_rest(
+    tmp_path: Path,
+) -> None:
+    """In the log pages have no checksums, and a copy is larger than what SQLite keeps in memory."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    fill(data_dir / "ledger.db", 20_000, 1, KEYS["ordered"])
+    with serving(data_dir) as service:
+        stadium = put(service, "stadium", PLENTY)
+        with crowding(service, stadium) as crowd:
+            until(lambda: crowd.sold() > 200, "it sells")
+            held = told(back_up(data_dir, tmp_path / "selling.db", "--json"))
+        assert held["orders"] >= 20_200
+        orders = 20_000 + service.audit(stadium)["orders"]
+        assert told(back_up(data_dir, tmp_path / "idle.db", "--json"))["orders"] == orders
+        service.kill()
+        assert told(back_up(data_dir, tmp_path / "killed.db", "--json"))["orders"] == orders
+    restored = tmp_path / "restored"
+    assert told(restore(restored, tmp_path / "idle.db", "--json"))["orders"] == orders
 
 
 @pytest.mark.parametrize(
