@@ -21,7 +21,13 @@ from msgspec import Struct
 
 from workers.audit import PAGE, audit
 from workers.errors import BackupRefused
-from workers.ledgers.sqlite_file import CHECKSUM_BYTES, check_schema, is_damage, open_file, refusing_to_start
+from workers.ledgers.sqlite_file import (
+    CHECKSUM_BYTES,
+    check_schema,
+    is_damage,
+    open_file,
+    refusing_to_start,
+)
 from workers.ledgers.sqlite_look import look_through
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.ledgers.sqlite_seen import Seen

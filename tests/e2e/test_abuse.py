@@ -278,6 +278,7 @@ def test_1000_random_requests_meet_no_error_in_the_application(
 
 BODY = json.dumps({"event": EVENT, "quantity": 1}).encode()
 HEAD = b"POST /buy HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -305,6 +306,7 @@ def chunk(data: bytes) -> bytes:
         (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n" + BODY, {400}),
         (HEAD + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n" + BODY, {400}),
         (HEAD + b"Transfer-Encoding: gzip\r\n\r\n" + BODY, {400, 501}),
+        (HEAD + 2 * b"Idempotency-Key: one-of-two-of-them\r\n" + LENGTH + BODY, {400}),
         (HEAD + b"Content-Length: 0\r\n\r\n", {400}),
         (HEAD + b"\r\n", {400}),
         (HEAD + b"Content-Length: 9999\r\n\r\n" + BODY, {400}),
@@ -332,7 +334,7 @@ def test_a_body_may_come_in_chunks(soldout: Soldout) -> None:
 
 
 def test_a_body_may_come_byte_by_byte(soldout: Soldout) -> None:
-    data = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    data = HEAD + LENGTH + BODY
     with closing(socket.create_connection(("127.0.0.1", soldout.port), SILENCE_SECONDS)) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for position in range(len(data)):
@@ -341,7 +343,7 @@ def test_a_body_may_come_byte_by_byte(soldout: Soldout) -> None:
 
 
 def test_who_has_nothing_more_to_send_is_still_answered(soldout: Soldout) -> None:
-    data = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    data = HEAD + LENGTH + BODY
     assert status_of(send(soldout, data, half_close=True)) == 201
 
 
@@ -351,7 +353,7 @@ def test_two_purchases_sent_at_once_on_one_connection_are_answered_in_turn(
     with closing(socket.create_connection(("127.0.0.1", soldout.port), SILENCE_SECONDS)) as line:
         for number in (1, 2):
             key = b"Idempotency-Key: pipelined-%09d\r\n" % number
-            line.sendall(HEAD + key + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+            line.sendall(HEAD + key + LENGTH + BODY)
         data = b""
         while data.count(b"HTTP/1.1 201 Created") < 2:
             more = line.recv(65_536)
