@@ -23,7 +23,7 @@ from workers.hearts import Phase
 
 ANSWER_SECONDS = 2.0  # however a worker dies, its buyers have their answer by then
 KILL_EVERY_SECONDS = 0.3
-KILL_FOR_SECONDS = 20.0
+KILL_FOR_SECONDS = 15.0
 
 
 def kill_workers(service: Soldout) -> Counter[str]:
