@@ -92,6 +92,17 @@ def test_what_was_sold_is_not_sold_again_by_whoever_saw_it_or_starts_later(
     assert later.audit("gala")["sold"] == 6
 
 
+def test_a_redis_may_be_exchanged_before_the_first_event(site: Site) -> None:
+    """What workers wrote to show that they can is no ledger: nothing of it can be lost."""
+    host, redis = site.host("serve").start(), site.redis
+    redis.wipe()
+    wait_until(host.ready, PATIENCE_SECONDS, host.log)
+    host.put_event("gala", capacity=CAPACITY)
+    assert host.buy("gala", 2).status_code == 201
+    assert host.audit("gala")["sold"] == 2
+    assert not redis.ask("HEXISTS", "soldout:{s01}:meta", "older")
+
+
 def test_one_host_that_saw_more_stops_all_others(site: Site) -> None:
     """What a host has not seen itself, it is told by the one that has."""
     saw, redis = site.host("serve", workers=1, web_processes=1).start(), site.redis

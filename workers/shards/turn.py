@@ -224,7 +224,8 @@ class Turn:
         if result != b"done":
             raise Inconsistent(f"the ledger is not as it was read: {result.decode()}")
         if bodies:
-            self.server.memory.learn(self.shard, token)
+            if self.ledger_id:  # without one nothing was confirmed that could be lost
+                self.server.memory.learn(self.shard, token)
             self._over()
         if begun:
             redis_ms, token, entries = begun

@@ -3,7 +3,8 @@
 -- second time the token is not newer than the last that committed.
 -- KEYS: meta, lock, wanted, wake, commands, events, orders,
 --       then journal, tickets, bought of each event, then the answers stream of each frame
--- ARGV: ledger ('' : none is needed, nothing is written), token, valid_until_ms, owner, ttl_ms,
+-- ARGV: ledger ('' : there is none yet, nor anything to keep; the fence and the answers are written, but
+--       nothing counts as committed, which hosts would look for again), token, valid_until_ms, owner, ttl_ms,
 --       commands_max (of the next turn; 0: none, a worker is woken for what waits),
 --       through, keep_ms, number of events, number of sales, number of cancels, number of answers;
 --       for each event: id, entries before, tickets before, JSON,
@@ -68,7 +69,8 @@ end
 for i = orders, after_orders - 1, 1000 do
   redis.call('HSET', KEYS[7], unpack(ARGV, i, math.min(i + 999, after_orders - 1)))
 end
-redis.call('HSET', KEYS[1], 'fence', token, 'committed', token)
+redis.call('HSET', KEYS[1], 'fence', token)
+if ledger ~= '' then redis.call('HSET', KEYS[1], 'committed', token) end
 if ARGV[7] ~= '' then
   part(KEYS[1], KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
 end
