@@ -134,7 +134,7 @@ class Heart:
         self.enter(Phase.IDLE)
 
     def count(self, purchases: int) -> None:
-        """Count one more batch of so many commands."""
+        """Count one more batch of the sale, with so many purchases among its commands."""
         self._slot[_BATCHES] += 1
         self._slot[_PURCHASES] += purchases
 

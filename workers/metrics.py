@@ -147,7 +147,9 @@ COMMIT_TIME: Final = _times(
     "soldout_commit_duration_seconds", "How long writing a batch took, until it was on disk."
 )
 BATCH: Final = Histogram(
-    "soldout_batch_size", "Commands settled as one batch, without `/readyz`.", SIZES
+    "soldout_batch_size",
+    "Commands settled as one batch: purchases and the administration's, without `/readyz`.",
+    SIZES,
 )
 FENCED: Final = Counter(
     "soldout_fenced_commits", "Commits refused because a newer lock holder had taken over."

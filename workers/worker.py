@@ -11,6 +11,7 @@ from workers.domain import (
     Now,
     Outcome,
     Probe,
+    Purchase,
     Unsettled,
 )
 from workers.errors import BootFailed, Fenced, LedgerFault, SoldoutError, StartAgain
@@ -71,10 +72,11 @@ class Worker:
         self.heart.beat()
         if batch:
             outcomes = self._settle(batch)
-            of_the_sale = len(batch) - list(map(type, batch)).count(Probe)
+            kinds = list(map(type, batch))
+            of_the_sale = len(batch) - kinds.count(Probe)
             if of_the_sale:  # before the answer: what anybody was told is counted already
                 self.slot.observe(BATCH, of_the_sale)
-                self.heart.count(of_the_sale)
+                self.heart.count(kinds.count(Purchase))
             self.inbox.answer(outcomes)
         return len(batch)
 

@@ -14,9 +14,19 @@ from msgspec.structs import replace
 
 from tests.contract.ends import LONG_MS, PATIENCE_SECONDS, Ends, wait_for
 from tests.contract.test_unix_handoff import UnixMeeting
-from tests.unit.builders import buy, cancel, gala, order_id, put
+from tests.unit.builders import buy, cancel, gala, order_id, put, switch
 from workers.audit import audit
-from workers.domain import Cancelled, Command, Now, Outcome, Sold, SoldOut, TooLate, Unsettled
+from workers.domain import (
+    Cancelled,
+    Command,
+    Now,
+    Outcome,
+    Sold,
+    SoldOut,
+    Stored,
+    TooLate,
+    Unsettled,
+)
 from workers.handoffs.courier import Receipt
 from workers.hearts import Hearts, Phase, clock_ms, wall_ms
 from workers.ledgers.sqlite import SqliteLedger
@@ -121,6 +131,13 @@ def test_what_several_web_processes_send_at_once_is_one_batch_and_all_get_their_
     after = shop.hearts.pulse(1)
     assert (after.batches - before.batches, after.purchases - before.purchases) == (1, 3)
     assert after.phase is Phase.IDLE
+
+
+def test_what_the_administration_does_is_a_batch_and_no_purchase(shop: Shop) -> None:
+    before = shop.hearts.pulse(1)
+    assert kinds(shop.settle(buy(1), cancel(1), switch("paused"))) == [Sold, Cancelled, Stored]
+    after = shop.hearts.pulse(1)
+    assert (after.batches - before.batches, after.purchases - before.purchases) == (1, 1)
 
 
 def test_what_arrives_while_a_worker_waits_for_the_lock_joins_its_batch(shop: Shop) -> None:
