@@ -101,6 +101,7 @@ def blueprint(
 
     @routes.post("/orders/<wanted>/cancel")
     def cancel_order(wanted: str) -> Answer:
+        wanted = wanted.lower()
         if not is_order_id(wanted):
             raise Problem("not-settled", "No order has this id.")
         cancelled = settled(CancelOrder(desk.deadline_ms(), wanted), Cancelled)

@@ -172,6 +172,14 @@ def test_a_cancelled_orders_stock_comes_back_once(admin: Visitor, small: str) ->
     assert (audit["consistent"], audit["orders"], audit["tickets"]) == (True, 1, 2)
 
 
+def test_an_orders_id_is_the_same_in_capitals(admin: Visitor, small: str) -> None:
+    order = admin.buy(small)
+    shouted = order["id"].upper()
+    assert admin.get(f"/orders/{shouted}").json() == order
+    cancelled = admin.post(f"/orders/{shouted}/cancel")
+    assert (cancelled.status_code, cancelled.json()) == (200, order | {"status": "cancelled"})
+
+
 def test_what_was_never_sold_cannot_be_cancelled(admin: Visitor) -> None:
     for wanted in (str(uuid.uuid4()), "not-an-id"):
         check_problem(admin.post(f"/orders/{wanted}/cancel"), 404, "not-settled")
