@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from workers.domain import Command, Outcome, Probe
 from workers.handoffs.courier import Receipt
 from workers.handoffs.couriers import Carrier
-from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms, wall_ms
+from workers.hearts import LAST_COMMIT_MS, clock_ms, wall_ms
 from workers.settings import Settings
-
-LAST_COMMIT_MS: Final = HEARTBEAT_LIMIT_MS + 1_000
 
 
 class Desk:
@@ -29,8 +25,7 @@ class Desk:
     def expires_at_ms(self, command: Command) -> int:
         """Return, by the wall clock, from when on a command that is not settled never will be.
 
-        That is later than its deadline: a worker that looked at the deadline in time still has to
-        commit, which may take as long as a worker may live without a heartbeat.
+        That is later than its deadline: a worker that looked in time still has to commit.
         """
         return wall_ms() + command.deadline_ms - clock_ms() + LAST_COMMIT_MS
 

@@ -16,6 +16,10 @@ from typing import Final
 from msgspec import Struct
 
 HEARTBEAT_LIMIT_MS: Final = 2_000  # without a beat; an fsync slower than that is as good as hung
+# After a deadline a worker that looked at it in time may still commit, for as long as it may live
+# without a beat, and a moment to spare. Only then is it certain that what was not sold never will
+# be (decision 20); so that is what buyers are told, and when nobody waits for an answer any more.
+LAST_COMMIT_MS: Final = HEARTBEAT_LIMIT_MS + 1_000
 SLOT_WORDS: Final = 8
 WORD_BYTES: Final = 8
 _PID, _STARTED, _BEAT, _BEAT_CLOCK, _PHASE, _READY, _BATCHES, _PURCHASES = range(SLOT_WORDS)

@@ -211,7 +211,7 @@ wait:
 #endif
        who = 0; attempt = 0; goto idle }
   :: d_step { attempt < gone[who] && attempt + 1 == posted[who] && heard[who] == NOTHING ->
-       tell(who, attempt, UNREACHED) } /* courier._sweep_once, LAST_ANSWER_MS after the deadline */
+       tell(who, attempt, UNREACHED) } /* courier._sweep_once, LAST_COMMIT_MS after the deadline */
      goto wait
   :: d_step { cut[THIS] -> reply[THIS] = 0; who = 0; attempt = 0 }
      goto idle

@@ -20,14 +20,13 @@ from gevent.hub import Waiter, get_hub
 from workers.domain import Command, Outcome, Unreached, Unsettled
 from workers.errors import Overloaded, Unavailable
 from workers.handoffs import Lane
-from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
+from workers.hearts import LAST_COMMIT_MS, clock_ms
 from workers.metrics import RESENT, Slot, clock_us
 
 log = logging.getLogger(__name__)
 
 RECONNECT_SECONDS: Final = 0.02  # a worker that was killed is back after some 50 ms
 FRAME_FULL: Final = 64  # commands that leave without waiting for a lull
-LAST_ANSWER_MS: Final = HEARTBEAT_LIMIT_MS + 1_000  # after a deadline; then nobody waits any more
 SWEEP_SECONDS: Final = 0.05  # how exact waits and deadlines are kept here
 
 
@@ -260,7 +259,7 @@ class Courier:
         for receipt in [r for r in self._queue if now_ms > r.command.deadline_ms]:
             self._queue.remove(receipt)
             self._expire(receipt)
-        for receipt in [r for r in self._open if now_ms > r.command.deadline_ms + LAST_ANSWER_MS]:
+        for receipt in [r for r in self._open if now_ms > r.command.deadline_ms + LAST_COMMIT_MS]:
             self._settle(receipt, Unreached())
         self._give_up()
         if self._connected and not self._open:  # the next one shall not pay for what is long past
