@@ -28,7 +28,7 @@ BODY_SECONDS = 10.0  # a connection is not held for a body that never comes
 DEFAULT_TICKET_TYPE = "general"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-ID_PATTERN = r"\A[a-z0-9_-]{1,64}\Z"
+ID_PATTERN, ID_IN_WORDS = r"\A[a-z0-9_-]{1,64}\Z", "1 to 64 of a-z 0-9 - _"
 # Nor what turns a line around: a name is shown in terminals, tables and tickets of other people.
 TEXT_PATTERN = r"\A[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*\Z"
 CURRENCY_PATTERN = r"\A[A-Z]{3}\Z"
@@ -48,7 +48,7 @@ T = TypeVar("T")
 _IN_WORDS = {
     f"Expected `str` matching regex {pattern!r}": words
     for pattern, words in {
-        ID_PATTERN: "1 to 64 of a-z 0-9 - _",
+        ID_PATTERN: ID_IN_WORDS,
         TEXT_PATTERN: "no control characters, and none that change the direction of writing",
         CURRENCY_PATTERN: "three capital letters, as in ISO 4217",
     }.items()
@@ -134,8 +134,8 @@ def read_purchase(request: Request, order_id: str, deadline_ms: int) -> domain.P
 
 def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutEvent:
     """Read `PUT /events/{id}`. Raises Problem (400, 415, 422)."""
-    if not re.fullmatch(r"[a-z0-9_-]{1,64}", event_id):
-        raise invalid("id", "1 to 64 of a-z 0-9 - _")
+    if not re.fullmatch(ID_PATTERN, event_id):
+        raise invalid("id", ID_IN_WORDS)
     if event_id == "stream":
         raise invalid("id", "not `stream`: /remaining/stream is not an event's address")
     body = _read(request, _read_event)
