@@ -1,7 +1,8 @@
 """The words of the sale: what is sold, what may be asked, what comes of it, what is written down.
 
-Structs without behaviour of their own; `rules.settle` decides what happens to them. They cross the
-borders between processes, so whatever reads them checks their types.
+Structs tell what follows from themselves alone (an event its status, an order its numbers); what
+happens to them `rules.settle` decides. They cross the borders between processes, so whatever reads
+them checks their types. Beside them: what names an order in a ledger, a ticket at the door, a wish.
 """
 
 from __future__ import annotations
