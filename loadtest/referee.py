@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,15 +55,25 @@ class Referee:
 
     def __init__(self, host: str, admin_key: str) -> None:
         self.host = host.rstrip("/")
-        self.session = requests.Session()
-        self.session.trust_env = False  # no proxy between the load test and its server
-        self.session.headers["Authorization"] = f"Bearer {admin_key}"
-        pool = requests.adapters.HTTPAdapter(pool_maxsize=ERRANDS_AT_ONCE)
-        self.session.mount("http://", pool)
+        self._admin_key = admin_key
+        self._mine = threading.local()
+        self._sessions: list[requests.Session] = []
 
     def close(self) -> None:
         """Close the connections."""
-        self.session.close()
+        for session in self._sessions:
+            session.close()
+
+    @property
+    def session(self) -> requests.Session:
+        """This thread's own: `requests` does not promise that a session can be shared."""
+        if not hasattr(self._mine, "session"):
+            self._mine.session = requests.Session()
+            self._mine.session.trust_env = False  # no proxy between the load test and its server
+            self._mine.session.headers["Authorization"] = f"Bearer {self._admin_key}"
+            self._sessions.append(self._mine.session)
+        session: requests.Session = self._mine.session
+        return session
 
     def open_sale(self, tickets: int, opens_at_seconds: float, seed: int) -> Sale:
         """Put `tickets` on sale under a new event id, or adopt what a peer has on sale."""
