@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import msgspec
 import requests
@@ -34,7 +34,8 @@ from loadtest.stories import (
 )
 
 TIMEOUT_SECONDS = 30  # an audit replays the whole journal
-IN_DOUBT_SECONDS = 60  # by then a purchase is past its deadline, 30 s, and its fate is certain
+IN_DOUBT_SECONDS = 60  # for a service that is away or full to say how a purchase ended
+CERTAIN_AFTER_SECONDS = 33  # from a request on: a service's default deadline, and 3 s to commit
 PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.1, 2.0
 FRESH_SECONDS = 5.0  # `/remaining` may be 250 ms old
 ERRANDS_AT_ONCE = 16
@@ -128,9 +129,16 @@ class Referee:
             time.sleep(PAUSE_SECONDS)
 
     def settle(self, purchases: Iterable[Purchase]) -> int:
-        """Ask again, under its key, for every purchase in doubt; return how many there were."""
+        """Ask again, under its key, for every purchase in doubt; return how many there were.
+
+        Each request has a deadline of its own: what nobody told us the end of may be sold until
+        that of the last one, and only then are the books final.
+        """
         in_doubt = [purchase for purchase in purchases if purchase.in_doubt]
         self._all(self._ask_until_certain, in_doubt)
+        if untold := [purchase for purchase in in_doubt if not purchase.told]:
+            time.sleep(CERTAIN_AFTER_SECONDS)
+            self._all(self._look_up, untold)
         return len(in_doubt)
 
     def _ask_until_certain(self, purchase: Purchase) -> None:
@@ -140,9 +148,16 @@ class Referee:
             with suppress(RefereeError):
                 heard = self._send("POST", "/buy", purchase.body, {"Idempotency-Key": purchase.key})
                 hear(answer, heard.status_code, heard.headers, heard.content)
-            if answer.order or answer.refused:
+            if purchase.told:
                 return
             time.sleep(min(max(answer.retry_after_seconds, PAUSE_SECONDS), PAUSE_SECONDS_MAX))
+
+    def _look_up(self, purchase: Purchase) -> None:
+        """Hear of an order by its key: to ask for it again could sell it later still."""
+        with suppress(RefereeError):
+            found = self._send("GET", f"/orders?{urlencode({'key': purchase.key})}")
+            if found.status_code == 200:
+                hear(purchase.ask(), 201, {"Idempotent-Replayed": "true"}, found.content)
 
     def books(self, sale: Sale, record: Record) -> Books:
         """Read the event's orders, its audit, and some of the orders clients were told of by id."""

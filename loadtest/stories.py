@@ -134,6 +134,11 @@ class Purchase(Struct):
         return next((answer.order for answer in self.answers if answer.order), None)
 
     @property
+    def told(self) -> bool:
+        """Whether the client was told how it ended: an order, or a refusal of the last request."""
+        return self.order is not None or (bool(self.answers) and self.answers[-1].refused)
+
+    @property
     def in_doubt(self) -> bool:
         """Whether a request of it may have sold without the client's knowing."""
         return self.order is None and not all(answer.refused for answer in self.answers)

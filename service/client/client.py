@@ -39,7 +39,9 @@ from service.client.transport import Transport
 from service.uuid7 import mint_key
 
 TIMEOUT_SECONDS = 10.0  # twice what a service waits by default before it answers 202
-PATIENCE_SECONDS = 30.0  # a service's default deadline: by then a purchase is sold or never will be
+# A service's default deadline. Each attempt has one of its own: when patience ends, what the last
+# one asked for may still be sold for as long, which only asking again with the key tells.
+PATIENCE_SECONDS = 30.0
 
 T = TypeVar("T")
 
