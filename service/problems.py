@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from logging import Logger
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.answers import Answer, answer
 from service.plain_page import plain_page, render_plain
+from workers.complaints import Complaints
 from workers.errors import (
     Inconsistent,
     LedgerDamaged,
@@ -20,11 +20,10 @@ from workers.errors import (
     SoldoutError,
     Unavailable,
 )
-from workers.hearts import clock_ms
 from workers.metrics import FAULTS, Slot
 
 MEDIA_TYPE: Final = "application/problem+json"
-COMPLAIN_EVERY_MS: Final = 1_000
+SAID_AGAIN_MS: Final = 1_000  # of faults that a whole crowd meets
 RETRY_AFTER_SECONDS: Final = 1  # a restart of workers takes less; more would leave stock unsold
 
 
@@ -201,20 +200,6 @@ def document(slug: str, detail: str, path: str, **members: Any) -> bytes:
     )
 
 
-class Complaints:
-    """What goes wrong for a whole crowd, logged once a second and not once a request."""
-
-    def __init__(self, log: Logger) -> None:
-        self._log = log
-        self._last_ms = -COMPLAIN_EVERY_MS
-
-    def say(self, text: str, *arguments: object) -> None:
-        """Log an error, unless one was logged just now."""
-        if clock_ms() - self._last_ms >= COMPLAIN_EVERY_MS:
-            self._last_ms = clock_ms()
-            self._log.error(text, *arguments)
-
-
 UNREADABLE: Final = (
     Unavailable,
     LedgerDamaged,
@@ -270,7 +255,7 @@ def install(app: Flask, slot: Slot | None = None) -> None:
     def on_overload(fault: Overloaded) -> Answer:
         return Problem("overloaded", str(fault)).response()
 
-    complaints, faults = Complaints(app.logger), slot or Slot()
+    complaints, faults = Complaints(app.logger, SAID_AGAIN_MS), slot or Slot()
 
     @app.errorhandler(Unavailable)
     def on_unavailable(fault: Unavailable) -> Answer:

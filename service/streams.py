@@ -21,8 +21,9 @@ from gevent.hub import get_hub
 
 from service.answers import Answer
 from service.changes import Changes
-from service.problems import UNREADABLE, Complaints, Problem
+from service.problems import SAID_AGAIN_MS, UNREADABLE, Problem
 from service.reply import HandedOver
+from workers.complaints import Complaints
 from workers.hearts import clock_ms, wall_ms
 from workers.ledgers import LedgerReader
 
@@ -78,7 +79,7 @@ class Streams:
         self._reader = reader
         self._streams_max = streams_max
         self._log = log
-        self._complaints = Complaints(log)
+        self._complaints = Complaints(log, SAID_AGAIN_MS)
         self._changes = Changes()
         self._streams: set[_Stream] = set()
         self._behind = False  # somebody has not seen what there is to see

@@ -127,9 +127,7 @@ class RedisLock:
         trace: TracebackType | None,
     ) -> None:
         """Give the lock back, unless the commit did. After a fault all is left as it stands."""
-        if isinstance(error, LedgerFault):
-            self._turn.complain(error)
-        elif isinstance(error, Fenced):
-            self._turn.abandon()
+        if isinstance(error, LedgerFault | Fenced):
+            self._turn.give_up()
         else:
             self._turn.release()

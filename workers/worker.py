@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from workers.complaints import Complaints
 from workers.domain import (
     Command,
     Now,
@@ -16,7 +17,7 @@ from workers.domain import (
 )
 from workers.errors import BootFailed, Fenced, LedgerFault, SoldoutError, StartAgain
 from workers.handoffs import Inbox
-from workers.hearts import Heart, clock_ms
+from workers.hearts import Heart
 from workers.ledgers import Ledger
 from workers.locks import Lock
 from workers.metrics import BATCH, COMMIT_TIME, FAULTS, FENCED, INCONSISTENT, Slot, clock_us
@@ -24,7 +25,7 @@ from workers.rules import Settlement, settle
 
 log = logging.getLogger(__name__)
 
-COMPLAIN_EVERY_MS: Final = 5_000
+SAID_AGAIN_MS: Final = 5_000  # of batches that cannot be settled
 FOR_THE_POOL: Final = (BootFailed, StartAgain)  # this worker cannot go on, another one may
 WAIT_SECONDS: Final = (
     0.2  # for work, between two beats; also how late it may notice that it shall leave
@@ -51,7 +52,7 @@ class Worker:
         self.now = now
         self.batch_max = batch_max
         self.slot = slot or Slot()
-        self._said = "", 0
+        self._complaints = Complaints(log, SAID_AGAIN_MS)
         self.stopping = False  # set by a signal: finish what waits, then leave
 
     def run(self) -> None:
@@ -88,7 +89,7 @@ class Worker:
                 return self._settle_under_lock(batch, token)
         except (Fenced, LedgerFault) as fault:
             self._count(fault)
-            self._complain(len(batch), fault)
+            self._complaints.say("a batch of %d is not settled: %s", len(batch), fault)
             return [Unsettled(str(fault))] * len(batch)
         except FOR_THE_POOL:
             raise
@@ -99,13 +100,6 @@ class Worker:
 
     def _count(self, fault: Exception) -> None:
         self.slot.count(FENCED.at if isinstance(fault, Fenced) else FAULTS.of("settle"))
-
-    def _complain(self, count: int, fault: Exception) -> None:
-        """Say a fault, but not again at each of many batches."""
-        said, when_ms = self._said
-        if str(fault) != said or clock_ms() - when_ms > COMPLAIN_EVERY_MS:
-            self._said = str(fault), clock_ms()
-            log.error("a batch of %d is not settled: %s", count, fault)
 
     def _settle_alone(self, command: Command) -> Outcome:
         """Settle what stands beside a command that cannot be settled; only that one is given up."""

@@ -96,7 +96,7 @@ inline answer(frame, word) {
   fi
 }
 
-/* Turn._over, Turn.abandon */
+/* Turn._over, Turn.give_up */
 inline leave(me) {
   busy[me] = false; old[me] = false; over[me] = false; leased[me] = false;
   token[me] = 0; from[me] = 0; upto[me] = 0;

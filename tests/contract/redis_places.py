@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import redis.connection
 
-from workers.handoffs import redis_stream
 from workers.handoffs.redis_stream import RedisInbox, RedisLane
 from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
@@ -96,4 +95,3 @@ def redis_locks(url: str, ttl_ms: int = TTL_MS) -> Iterator[Callable[[int], Redi
 def wait_as_greenlets_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have lanes wait as in a web process, which gevent patches at its start."""
     monkeypatch.setattr(redis.connection, "socket", gevent.socket)
-    monkeypatch.setattr(redis_stream, "time", gevent)

@@ -77,7 +77,6 @@ def web(
     redis_server: RedisServer, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Web]:
     """The gala is sold out, by an order with key 1."""
-    monkeypatch.setattr(redis_stream, "FAULT_SECONDS", 0.0)
     web = Web(redis_server, worker)
     send(redis_server.url, buy(1, 10))
     settle_all(worker, redis_server)

@@ -27,6 +27,7 @@ from tests.unit.builders import buy, gala, order_id, put
 from workers.audit import audit
 from workers.domain import Now
 from workers.hearts import Hearts
+from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
 from workers.metrics import FENCED
 from workers.worker import Worker
@@ -189,6 +190,19 @@ def test_an_older_redis_is_not_sold_from(
     redis_server.ask("HDEL", KEYS.meta, "older")  # the right data never had it
     settle_all(worker, redis_server)
     check_sold(redis_server, 1, 2)
+
+
+def test_a_batch_that_cannot_be_settled_is_said_once_and_by_nobody_else(
+    redis_server: RedisServer, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert isinstance(worker.ledger, RedisLedger)
+    worker.ledger._replicas = 1  # of which there are none: what is read can never be settled
+    send(redis_server.url, buy(1))
+    for _ in range(3):
+        worker.run_once(0.05)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a batch of 1 is not settled: only 0 of 1 replicas have the batch"
+    ]
 
 
 def test_a_commit_is_refused_that_comes_later_than_its_turn_allows(

@@ -34,6 +34,10 @@ class Lane(Protocol):
     def fault(self) -> str:
         """Why the last frame was not answered, if that is worth telling; no secret is in it."""
 
+    @property
+    def retry_seconds(self) -> float:
+        """How long it is left alone after a fault."""
+
     def connect(self) -> None:
         """Reach the worker."""
 

@@ -25,7 +25,6 @@ from workers.metrics import RESENT, Slot, clock_us
 
 log = logging.getLogger(__name__)
 
-RECONNECT_SECONDS: Final = 0.02  # a worker that was killed is back after some 50 ms
 FRAME_FULL: Final = 64  # commands that leave without waiting for a lull
 SWEEP_SECONDS: Final = 0.05  # how exact waits and deadlines are kept here
 
@@ -169,7 +168,7 @@ class Courier:
             self._connected.discard(lane)
             self._fail()
             lane.close()
-            gevent.sleep(RECONNECT_SECONDS)
+            gevent.sleep(lane.retry_seconds)
 
     def _send_frame(self, lane: Lane) -> None:
         frame = self._next_frame(lane)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from msgspec.structs import force_setattr
 
 from workers.codec import GARBAGE, decode_commands, decode_outcomes, encode
+from workers.complaints import Complaints
 from workers.domain import Command, Outcome
 from workers.errors import LedgerFault, LedgerLost
 from workers.hearts import HEARTBEAT_LIMIT_MS, clock_ms
@@ -32,7 +33,7 @@ BLOCK_MS: Final = 500  # for an answer, between two looks whether it can still c
 FRAMES_MAX: Final = 1_000  # on a shard's stream: without workers, Redis shall not fill up
 CLOCK_LEARNT_FOR_MS: Final = 10_000  # clocks drift, and are set
 LANE_KEPT_MS: Final = 3_600_000  # in Redis, after its last frame: longer than any deadline
-FAULT_SECONDS: Final = 0.05  # between two tries to reach a Redis that is gone
+PAUSE_SECONDS: Final = 0.1  # of a worker, after a fault: what it failed at waits on the stream
 
 _APPEND = Script("append")
 
@@ -42,6 +43,7 @@ class RedisInbox:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
+        self._complaints = Complaints(log)
 
     def take(self, limit: int, wait_seconds: float) -> list[Command]:
         """Wait for frames and the lock; return up to `limit` commands, one frame at least, or none.
@@ -49,15 +51,17 @@ class RedisInbox:
         A fault of Redis is none of the caller's: nothing is taken then.
         """
         turn = self._turn
+        if turn.given_up:
+            time.sleep(PAUSE_SECONDS)
         try:
             turn.tell()
             turn.take(limit, wait_seconds)
-            turn.recovered()
+            self._complaints.over("selling again")
             commands = self._open(turn.frames)
             if turn.frames and not commands:
                 self.answer([])
         except LedgerFault as fault:
-            self._complain(fault)
+            self._give_up(fault)
             return []
         return commands
 
@@ -77,15 +81,16 @@ class RedisInbox:
             if turn.frames:
                 turn.answer(turn.bodies(outcomes))
         except LedgerFault as fault:
-            self._complain(fault)
+            self._give_up(fault)
 
     def close(self) -> None:
         """Take no more; what is on the stream is another worker's."""
         self._turn.close()
 
-    def _complain(self, fault: LedgerFault) -> None:
+    def _give_up(self, fault: LedgerFault) -> None:
+        self._turn.give_up()
         self._turn.slot.count(FAULTS.of("take"))
-        self._turn.complain(fault)
+        self._complaints.say("not selling: %s", fault)
 
     def _open(self, frames: list[Frame]) -> list[Command]:
         commands: list[Command] = []
@@ -106,6 +111,8 @@ class RedisInbox:
 class RedisLane:
     """The web's end of one way to a shard's workers, whichever of them is at work."""
 
+    retry_seconds = 0.07  # a Redis that is gone is not back in less
+
     def __init__(self, server: Server, shard: int, slot: Slot | None = None) -> None:
         self._server = server
         self._slot = slot or Slot()
@@ -118,7 +125,12 @@ class RedisLane:
         self._seen: Any = "0-0"  # the newest answer that was read
         self._offset_ms = 0
         self._clock_learned_ms = 0
-        self.fault = ""
+        self._complaints = Complaints(log)
+
+    @property
+    def fault(self) -> str:
+        """Why the last frame was not answered."""
+        return self._complaints.fault
 
     def connect(self) -> None:
         """Reach Redis, and learn its clock. Raises ConnectionError."""
@@ -127,7 +139,8 @@ class RedisLane:
             self._learn_clock()
             self._recognize()
         except LedgerFault as fault:
-            raise self._broken(fault) from fault
+            self._complain(fault)
+            raise ConnectionError(str(fault)) from fault
         self._name, self._seen = uuid.uuid4().hex, "0-0"  # what is answered to the old name is late
 
     def exchange(self, commands: list[Command]) -> list[Outcome]:
@@ -135,10 +148,9 @@ class RedisLane:
         try:
             body = self._exchange(commands)
         except LedgerFault as fault:
-            raise self._broken(fault) from fault
-        if self.fault:
-            self.fault = ""
-            log.info("purchases reach the workers again")
+            self._complain(fault)
+            raise ConnectionError(str(fault)) from fault
+        self._complaints.over("purchases reach the workers again")
         try:
             outcomes = decode_outcomes(body)
         except GARBAGE as error:
@@ -147,14 +159,9 @@ class RedisLane:
             raise ConnectionError(f"{len(commands)} commands, but {len(outcomes)} outcomes")
         return outcomes
 
-    def _broken(self, fault: LedgerFault) -> ConnectionError:
-        """Say a fault once, though it is tried again and again, and not at once."""
+    def _complain(self, fault: LedgerFault) -> None:
         self._slot.count(FAULTS.of("send"))
-        if str(fault) != self.fault:
-            self.fault = str(fault)
-            log.error("no purchase reaches the workers: %s", fault)
-        time.sleep(FAULT_SECONDS)
-        return ConnectionError(str(fault))
+        self._complaints.say("no purchase reaches the workers: %s", fault)
 
     def close(self) -> None:
         """Let go of the connection; the stream of answers expires."""

@@ -196,6 +196,7 @@ class UnixLane:
     """The web's end of one lane. It uses gevent's sockets, so that waiting stops nobody else."""
 
     fault = ""  # a worker that is gone is started again; there is no more to tell
+    retry_seconds = 0.02  # a worker that was killed is back after some 50 ms
 
     def __init__(self, run_dir: Path, worker: int) -> None:
         self._run_dir = run_dir

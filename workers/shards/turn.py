@@ -13,7 +13,6 @@ part in a step of its own.
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any, Final
 
 from workers.codec import encode
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 TURN_MAX_MS: Final = HEARTBEAT_LIMIT_MS  # later, a commit is refused: what it looked at is too old
 ANSWERS_KEPT_MS: Final = 120_000  # for a web process that does not read; it asks again anyway
 BLOCK_SECONDS: Final = 0.5  # below the patience for a reply
-PAUSE_SECONDS: Final = 0.1  # after a fault; and how soon a free lock is found whose holder died
 
 _TAKE, _COMMIT, _ANSWER, _RELEASE = (
     Script(name) for name in ("take", "commit", "answer", "release")
@@ -73,8 +71,7 @@ class Turn:
         self._began = (0, 0)  # by Redis' clock and by ours
         self._begun: tuple[int, int, int, list[Frame]] | None = None  # by the last commit
         self._commands_max = 0
-        self._fault = ""
-        self._abandoned = False  # frames were left on the stream, of which nobody will be woken
+        self.given_up = False  # frames were left on the stream, of which nobody will be woken
         self._checked = False  # that Redis keeps what it is asked to promise
         self.link.beat = self._beat
 
@@ -99,8 +96,8 @@ class Turn:
         take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, flag, *known)
         block = max(0.001, min(wait_seconds, BLOCK_SECONDS))  # 0 would be for ever
         waits = [("BLPOP", self.keys.wake, f"{block:.3f}")]
-        *_, reply = self.ask(*waits[: wait_seconds > 0 and not self._abandoned], take)
-        self._abandoned = False
+        *_, reply = self.ask(*waits[: wait_seconds > 0 and not self.given_up], take)
+        self.given_up = False
         self.ledger_id = reply[1].decode()
         memory.check_ledger(self.ledger_id)
         if reply[0] == b"older":
@@ -250,10 +247,10 @@ class Turn:
             self.slot.observe(LOCK_HELD, clock_us() - self._since_us)
             self._rest()
 
-    def abandon(self) -> None:
+    def give_up(self) -> None:
         """Leave all as it stands, after a fault: the frames are on the stream, the lock expires."""
         self._checked = False
-        self._abandoned = True
+        self.given_up = True
         self._over()
         self.link.close()
 
@@ -284,20 +281,6 @@ class Turn:
     def _beat(self) -> None:
         if self._heart:
             self._heart.beat()
-
-    def complain(self, fault: LedgerFault) -> None:
-        """Say a fault once, not at every try; and do not try again at once."""
-        self.abandon()
-        if str(fault) != self._fault:
-            self._fault = str(fault)
-            log.error("not selling: %s", fault)
-        time.sleep(PAUSE_SECONDS)
-
-    def recovered(self) -> None:
-        """Say that a fault has passed."""
-        if self._fault:
-            self._fault = ""
-            log.info("selling again")
 
     def _answers(self, bodies: list[bytes], first_key: int) -> tuple[list[Any], list[str]]:
         answers: list[Any] = []
