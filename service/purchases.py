@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from flask import Blueprint, Request, request
 
 from service import wire
@@ -10,20 +12,25 @@ from service.desk import Desk
 from service.keys import is_order_id, order_id, quote_key, read_key
 from service.measures import ASKED, Asked, Measures
 from service.preferences import read_preferences
-from service.problems import Problem, slug_of
+from service.problems import SAID_AGAIN_MS, Problem, slug_of
 from service.uuid7 import mint_key
 from service.views import view_order
+from workers.complaints import Complaints
 from workers.domain import Sold
 from workers.errors import NoLedger, Overloaded, Unavailable
 from workers.ledgers import LedgerReader
 from workers.settings import Timing
 
+log = logging.getLogger(__name__)
+
+NOT_NOW = "It cannot be sold just now. The same key is safe to send again."
 TIMING = "HTTP_X_SERVER_TIMING"  # who sends this header, whatever it says, wants `Server-Timing`
 
 
 def blueprint(desk: Desk, reader: LedgerReader, measures: Measures, timing: Timing) -> Blueprint:
     """Return the routes of buyers."""
     routes = Blueprint("purchases", __name__)
+    complaints = Complaints(log, SAID_AGAIN_MS)
 
     @routes.post("/buy")
     def buy() -> Answer:
@@ -48,9 +55,11 @@ def blueprint(desk: Desk, reader: LedgerReader, measures: Measures, timing: Timi
             asked.receipt = receipt = desk.hand_over(purchase, prefer.wait_seconds)
         except NoLedger:
             raise
-        except (Overloaded, Unavailable) as fault:
-            slug = "overloaded" if isinstance(fault, Overloaded) else "unavailable"
-            raise Problem(slug, str(fault), {"Idempotency-Key": quote_key(key)}) from None
+        except Overloaded as fault:
+            raise Problem("overloaded", str(fault), {"Idempotency-Key": quote_key(key)}) from None
+        except Unavailable as fault:  # its words may name what is the operator's alone
+            complaints.say("a purchase is turned away: %s", fault)
+            raise Problem("unavailable", NOT_NOW, {"Idempotency-Key": quote_key(key)}) from None
         outcome = receipt.outcome
         if isinstance(outcome, Sold):
             asked.outcome = "replayed" if outcome.replayed else "sold"

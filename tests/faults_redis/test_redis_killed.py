@@ -67,6 +67,21 @@ def test_who_asks_whether_it_can_sell_is_told_that_redis_is_gone(site: Site) -> 
     assert PASSWORD not in host.why_not() + host.log()
 
 
+def test_who_buys_is_not_told_where_redis_is_and_the_log_is(site: Site) -> None:
+    """The web knows of no ledger yet, and asks for it at each purchase."""
+    host = site.host("serve", web_processes=1).start()
+    site.redis.kill()
+    said = len(host.log())
+    answers = [host.buy("gala") for _ in range(5)]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.headers["Idempotency-Key"]
+        assert "Redis" not in answer.text
+        assert str(site.redis.port) not in answer.text
+    at_a_purchase = "a purchase is turned away: Redis cannot be reached"
+    assert host.said(at_a_purchase, said).log().count(at_a_purchase) < len(answers)
+
+
 def test_the_log_says_on_both_sides_when_selling_goes_on(site: Site) -> None:
     """At `info`: it asks nobody to do anything."""
     host = site.host("serve", log="json", web_processes=1).start()
