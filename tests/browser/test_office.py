@@ -181,6 +181,19 @@ def test_an_event_of_one_ticket_is_counted_in_whole_tickets_and_lists_few_rows(
     assert office.page.locator("#orders-scroll").bounding_box() == empty
 
 
+def test_the_words_below_the_curve_tell_as_many_tickets_as_the_event(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    """The curve itself is asked for every two seconds."""
+    office = open_office().choose(event)
+    sell(soldout, event, 4)
+    expect(office.figure("curve-read")).to_contain_text("4 tickets sold")
+    office.page.route("**/curve*", lambda _route: None)  # the next answer does not come
+    sell(soldout, event, 3)
+    office.shows("event-sold", "7")
+    expect(office.figure("curve-read")).to_contain_text("7 tickets sold")
+
+
 def test_what_the_pointer_or_the_arrow_keys_are_at_is_read(
     soldout: Soldout, event: str, open_office: OpenOffice
 ) -> None:
