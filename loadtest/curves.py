@@ -16,7 +16,7 @@ from msgspec import Struct
 
 WIDTH: Final = 460
 HEIGHT: Final = 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 34, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 38, 40
 TICKS: Final = 4  # about so many on an axis
 
 Points = Sequence[tuple[float, float]]

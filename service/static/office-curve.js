@@ -9,6 +9,7 @@ const POINTS = 200;
 
 let drawn = { event: "", entries: -1, at: 0 };
 let curve = null;
+let more = 0; // tickets sold since the curve was asked for
 let shown = ""; // the event whose sale it is
 const plot = new Plot(byId("curve"), (place) => readCurve(place));
 
@@ -27,12 +28,13 @@ export async function showCurve(entry, nowMs) {
       drawn.entries = -1; // again with the next look
     }
   }
-  if (curve?.event === shown) drawCurve(nowMs, Math.max(0, entry.sold - curve.sold));
-  else plot.draw(emptyPlot(nowMs, entry.capacity));
+  if (curve?.event === shown) {
+    more = Math.max(0, entry.sold - curve.sold);
+    drawCurve(nowMs);
+  } else plot.draw(emptyPlot(nowMs, entry.capacity));
 }
 
-/** `more` tickets were sold since the curve was asked for. */
-function drawCurve(nowMs, more) {
+function drawCurve(nowMs) {
   const { points, capacity } = curve;
   const issued = curve.issued + more;
   if (!points.length) {
@@ -77,7 +79,7 @@ function readCurve(place) {
   }
   const back = curve.issued - curve.sold;
   const cancelled = back ? ` ${plural(back, "ticket")} of them ${back === 1 ? "was" : "were"} cancelled since.` : "";
-  setText(byId("curve-read"), `${plural(curve.issued, "ticket")} sold, from ${clock(curve.points[0][0])} on, on all hosts.${cancelled}`);
+  setText(byId("curve-read"), `${plural(curve.issued + more, "ticket")} sold, from ${clock(curve.points[0][0])} on, on all hosts.${cancelled}`);
 }
 
 function showTable() {

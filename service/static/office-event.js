@@ -97,6 +97,7 @@ function showEvent(entry, nowMs) {
   const ticket = byId("ticket");
   ticket.dataset.status = entry.status;
   setText(byId("event-id"), entry.event);
+  byId("event-id").classList.toggle("same", entry.name === entry.event);
   setText(byId("event-name"), entry.name);
   for (const name of ["remaining", "capacity", "sold", "held"]) setText(byId(`event-${name}`), count(entry[name]));
   ticket.querySelector(".bar .remaining").setAttribute("width", share(entry.remaining, entry.capacity));

@@ -41,7 +41,7 @@ function showRate(told, rate) {
   const batch = mean(rate.batch_size), lock = mean(rate.lock_wait_seconds);
   const answer = quantile(rate.purchase_seconds, 0.5);
   setText(byId("n-sold"), perSecond(rate.sold));
-  setText(byId("s-sold"), `${count(host.purchases.sold)} since the start`);
+  setText(byId("s-sold"), `${plural(host.purchases.sold, "order")} since the start`);
   setText(byId("n-refused"), perSecond(rate.refused));
   const worst = rate.refusals.slice(0, 2).map(([outcome, n]) => `${outcome} ${perSecond(n)}`);
   setText(byId("s-refused"), worst.join(", ") || "none just now");
@@ -81,7 +81,7 @@ function drawRush(now) {
 function readRush(place) {
   const second = place === null ? null : history[place];
   setText(byId("rush-read"), second
-    ? `${new Date(second.at).toLocaleTimeString("en-GB")}: ${perSecond(second.sold)} sold, ${perSecond(second.refused)} refused a second`
+    ? `${new Date(second.at).toLocaleTimeString("en-GB")}: ${perSecond(second.sold)} orders, ${perSecond(second.refused)} refusals a second`
     : "As long as this page has looked, three minutes at most.");
 }
 

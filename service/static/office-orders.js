@@ -29,6 +29,7 @@ const kindsOf = (order) => order.items.map(({ quantity, ticket_type: type }) => 
 export async function showOrders() {
   const entry = chosenEvent();
   if (!entry) return;
+  byId("orders-scroll").style.setProperty("--capacity", entry.capacity); // few tickets, few rows
   const same = looked.event === entry.event && looked.entries === entry.entries;
   const still = entered && looked.event === entry.event;
   setText(byId("orders-still"), still && !same ? "Held still while you are in it" : "");

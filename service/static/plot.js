@@ -72,7 +72,7 @@ export class Plot {
     this.px = (x) => LEFT + ((x - from) / (to - from || 1)) * (right - LEFT);
     this.py = (y) => bottom - (y / (top || 1)) * (bottom - TOP);
     const nodes = [];
-    const step = niceStep(top || 1, height > 160 ? 4 : 5);
+    const step = Math.max(1, niceStep(top || 1, height > 160 ? 4 : 5)); // what is drawn is counted
     for (let y = 0; y <= top * 1.0001; y += step) {
       nodes.push(make("line", { class: "grid", x1: LEFT, x2: right, y1: this.py(y), y2: this.py(y) }));
       nodes.push(make("text", { x: LEFT - 8, y: this.py(y) + 4, "text-anchor": "end" }, yText(y)));

@@ -75,6 +75,22 @@ def test_every_state_is_told_in_words_and_shape_and_only_one_that_sells_can_be_b
     assert shapes["On sale"][1] != shapes["Sold out"][1] != shapes["Paused"][1]
 
 
+def test_a_card_says_each_thing_once_and_in_one_line(soldout: Soldout, open_shop: OpenShop) -> None:
+    closes_at = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    unnamed, named = put(soldout), put(soldout, name="Named", closes_at=closes_at)
+    shop = open_shop()
+    codes = [shop.sale(event).root.locator(".code") for event in (unnamed, named)]
+    expect(codes[0]).to_be_hidden()  # the heading is the same word
+    expect(codes[1]).to_be_visible()
+    rows = [code.locator("..").bounding_box() for code in codes]
+    assert rows[0] is not None
+    assert rows[1] is not None
+    assert rows[0]["height"] == rows[1]["height"]
+    ends = shop.sale(named).root.get_by_text("The sale ends").bounding_box()
+    assert ends is not None
+    assert ends["height"] < 30
+
+
 def test_what_is_held_may_come_back_and_the_page_says_so(
     soldout: Soldout, open_shop: OpenShop
 ) -> None:

@@ -158,11 +158,40 @@ def test_rates_are_of_the_last_second_and_refusals_are_named(
         sell(service, event)
         for _ in range(3):
             assert service.buy(event).status_code == 409
-        office.shows("s-sold", "1 since the start")
+        office.shows("s-sold", "1 order since the start")
         told = "seen => [...seen.sold].some(n => Number(n) > 0) && [...seen.refused].join()"
         office.page.wait_for_function(f"({told})", arg=seen)
         assert "sold-out" in office.page.evaluate(told, seen)
         office.shows("n-sold", "0").shows("n-refused", "0")
+
+
+def test_an_event_of_one_ticket_is_counted_in_whole_tickets_and_lists_few_rows(
+    soldout: Soldout, open_office: OpenOffice
+) -> None:
+    event = put(soldout, capacity=1)
+    office = open_office().choose(event)
+    ticks = office.page.locator("#curve text[x='44']")
+    expect(ticks).to_have_text(["0", "1"])
+    empty = office.page.locator("#orders-scroll").bounding_box()
+    assert empty is not None
+    assert empty["height"] < 200
+    sell(soldout, event)
+    expect(office.figure("curve-read")).to_contain_text("1 ticket sold")
+    expect(ticks).to_have_text(["0", "1"])
+    assert office.page.locator("#orders-scroll").bounding_box() == empty
+
+
+def test_the_words_below_the_curve_tell_as_many_tickets_as_the_event(
+    soldout: Soldout, event: str, open_office: OpenOffice
+) -> None:
+    """The curve itself is asked for every two seconds."""
+    office = open_office().choose(event)
+    sell(soldout, event, 4)
+    expect(office.figure("curve-read")).to_contain_text("4 tickets sold")
+    office.page.route("**/curve*", lambda _route: None)  # the next answer does not come
+    sell(soldout, event, 3)
+    office.shows("event-sold", "7")
+    expect(office.figure("curve-read")).to_contain_text("7 tickets sold")
 
 
 def test_what_the_pointer_or_the_arrow_keys_are_at_is_read(
@@ -279,7 +308,7 @@ def test_a_host_that_starts_anew_counts_once(event: str, open_office: OpenOffice
     told.look(2, 400, 0)
     told.look(2, 1_400, 12)
     office.shows("n-sold", "12")
-    office.shows("s-sold", "12 since the start")
+    office.shows("s-sold", "12 orders since the start")
 
 
 def test_a_look_that_was_shared_says_nothing_new(event: str, open_office: OpenOffice) -> None:

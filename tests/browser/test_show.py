@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
-from loadtest.page import milliseconds
+from loadtest.page import Show, milliseconds, render
+from tests.loadtest import samples
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 100
@@ -118,3 +119,18 @@ def test_the_page_fits_a_phone_and_stands_side_by_side_on_a_desk(page: Page) -> 
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.locator("svg").count() == 8
+
+
+@pytest.mark.parametrize("width", [1100, PHONE["width"]])
+def test_a_server_of_a_long_name_overlaps_nothing(browser: Browser, width: int) -> None:
+    server = "http://tickets.box-office.example.com:9471"
+    show = Show(
+        "2026-11-26T09:00:00Z", "make it", "", {}, {server: "as it was found"}, [samples.run()]
+    )
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_content(render(show).replace(">soldout</h2>", f">{server}</h2>"))
+    expect(page.get_by_role("heading", name=server)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    sticks_out = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    assert page.locator("dt, dd, h2").evaluate_all(sticks_out) == []
+    page.close()

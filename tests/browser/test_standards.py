@@ -163,6 +163,18 @@ def test_nothing_sticks_out_however_narrow_the_screen(
         assert box["x"] + box["width"] <= width
 
 
+def test_a_card_on_a_phone_ends_below_its_button_however_many_types_it_has(
+    theatre: Soldout, open_shop: OpenShop
+) -> None:
+    shop = open_shop(theatre, viewport={"width": 375, "height": 812})
+    below = shop.page.locator(".sale[data-status=on_sale]").evaluate_all(
+        """all => all.map(sale => sale.getBoundingClientRect().bottom
+            - sale.querySelector(".act").getBoundingClientRect().bottom)"""
+    )
+    assert len(below) > 1
+    assert max(below) < 48, below
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(
     theatre: Soldout, open_shop: OpenShop, scheme: str
