@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import switched
 from tests.harness import SEED, Soldout, serving
@@ -13,6 +14,11 @@ from tests.harness import SEED, Soldout, serving
 switched.install()  # before any test opens a ledger in this process
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Machines are busy: how long an example takes says nothing of it.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("busy")
 
 pytest_plugins = ["tests.servers.fixtures"]
 

@@ -26,7 +26,6 @@ CAPACITY = 100_000
 
 thorough = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

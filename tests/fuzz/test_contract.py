@@ -161,7 +161,6 @@ def client(soldout: Soldout) -> Iterator[FlaskClient]:
 def thorough(examples: int) -> settings:
     return settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

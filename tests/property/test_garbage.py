@@ -20,16 +20,14 @@ from service import problems, wire
 from service.answers import Answer, answer
 from service.lean import LeanFlask
 from tests.harness import SEED
-from tests.property.wishes import SETTINGS, batches
+from tests.property.wishes import batches
 from tests.unit.builders import buy, order_id
 from workers.codec import encode
 from workers.domain import MAX_TICKETS_PER_ORDER, Command, Purchase
 from workers.handoffs.unix_socket import UnixInbox, short_path, socket_name
 
 # The fixtures keep no state between examples.
-EXAMPLES = settings(
-    SETTINGS, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

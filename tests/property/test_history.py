@@ -11,7 +11,6 @@ from loadtest.history.checks import COUNTS, breaches
 from loadtest.history.operations import History
 from loadtest.history.search import is_possible
 from tests.property.histories import Step, plans, play, spoiled
-from tests.property.wishes import SETTINGS
 
 BUYING = ("buy", "buy", "buy", "look")
 CANCELLING = ("buy", "buy", "look", "cancel")
@@ -24,7 +23,7 @@ def counts_are_kept(history: History) -> bool:
     return not any(name in found for name in COUNTS if name != "the stock is never negative")
 
 
-@settings(SETTINGS, max_examples=300)
+@settings(max_examples=300)
 @given(plans(CANCELLING), capacities)
 def test_what_a_correct_counter_answers_is_found_possible(plan, capacity) -> None:  # type: ignore[no-untyped-def]
     history = play(plan, capacity)
@@ -32,7 +31,7 @@ def test_what_a_correct_counter_answers_is_found_possible(plan, capacity) -> Non
     assert is_possible(history)
 
 
-@settings(SETTINGS, max_examples=1_000)
+@settings(max_examples=1_000)
 @given(plans(BUYING), capacities, st.integers(0, 2**32))
 def test_both_agree_on_what_a_wrong_one_answers(plan, capacity, seed: int) -> None:  # type: ignore[no-untyped-def]
     history = spoiled(play(plan, capacity), random.Random(seed))
@@ -40,7 +39,7 @@ def test_both_agree_on_what_a_wrong_one_answers(plan, capacity, seed: int) -> No
         assert (breaches(history) == {}) == is_possible(history)
 
 
-@settings(SETTINGS, max_examples=1_000)
+@settings(max_examples=1_000)
 @given(plans(CANCELLING), capacities, st.integers(0, 2**32))
 def test_what_is_found_wrong_among_cancels_is_wrong(plan, capacity, seed: int) -> None:  # type: ignore[no-untyped-def]
     """Not the other way round: cancels under way may hide something (see `timeline.py`)."""
@@ -55,7 +54,7 @@ def _drawn(chance: random.Random) -> Step:
     return Step(kind, choice, pause, until_effect, until_heard, stale, lost=False)
 
 
-@settings(SETTINGS, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_both_agree_on_two_hundred_operations(seed: int) -> None:
     chance = random.Random(seed)

@@ -12,7 +12,7 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from tests.harness import SEED
 from tests.property.sale import Sale
-from tests.property.wishes import SETTINGS, batches
+from tests.property.wishes import batches
 from workers.audit import audit
 from workers.domain import Command, Event, Order, Outcome
 from workers.errors import Fenced
@@ -105,5 +105,5 @@ class SaleOnDisk(Sale):
 def test_a_ledger_on_disk_agrees_with_the_naive_sale_through_every_crash() -> None:
     run_state_machine_as_test(
         seed(SEED)(SaleOnDisk),
-        settings=settings(SETTINGS, max_examples=30, stateful_step_count=20),
+        settings=settings(max_examples=30, stateful_step_count=20),
     )

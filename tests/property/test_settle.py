@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.harness import SEED
 from tests.property.naive import plainly
 from tests.property.sale import Sale
-from tests.property.wishes import BUYERS, EVENTS, SETTINGS, START, batches, on_sale
+from tests.property.wishes import BUYERS, EVENTS, START, batches, on_sale
 from workers.domain import Command, Event, Order, Outcome
 from workers.rules import Settlement, State, settle
 
@@ -52,12 +52,12 @@ def check_what_is_to_be_written(settlement: Settlement) -> None:
 def test_every_outcome_and_all_stock_are_those_of_the_naive_sale() -> None:
     run_state_machine_as_test(
         seed(SEED)(SaleInMemory),
-        settings=settings(SETTINGS, max_examples=60, stateful_step_count=25),
+        settings=settings(max_examples=60, stateful_step_count=25),
     )
 
 
 @seed(SEED)
-@settings(SETTINGS, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(batches, min_size=1, max_size=5))
 def test_it_makes_no_difference_how_commands_are_gathered(gathered: list[list[Command]]) -> None:
     commands: list[Command] = [on_sale("gala"), on_sale("opera")]

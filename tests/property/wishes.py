@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypeVar
 from uuid import UUID
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from msgspec.structs import replace
@@ -28,8 +27,6 @@ EVENTS = ("gala", "opera")
 BUYERS = ("ann", "bob", "cleo", "dan")
 START = Now(wall_ms=10, clock_ms=10)
 NEVER_MS = 1_000_000  # a deadline that no test comes to
-
-SETTINGS = settings(deadline=None, print_blob=True)
 
 T = TypeVar("T")
 
