@@ -2,7 +2,7 @@
 // rendered every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
 import { showOrders } from "./bought.js";
-import { follow, showDoubt, submit } from "./buying.js";
+import { dropDoubts, follow, showDoubt, submit } from "./buying.js";
 import { amount, checkChoice, keepChoice, prepareChoice, quantity } from "./choice.js";
 import { linkDown, linkUp } from "./link.js";
 import { unsettled } from "./purchases.js";
@@ -196,7 +196,10 @@ document.addEventListener("visibilitychange", () => {
   else stream.start();
 });
 addEventListener("online", () => stream.start());
-addEventListener("storage", () => showOrders());
+addEventListener("storage", () => {
+  showOrders();
+  dropDoubts();
+});
 
 for (const sale of sales()) prepare(sale);
 const { fresh, stale } = unsettled();

@@ -331,6 +331,7 @@ def test_an_old_purchase_without_an_answer_is_not_repeated_unasked(
     check_bought_once(soldout, event)
     leave_an_old_purchase(shop, event)
     doubt.get_by_role("button", name="Forget it").click()
+    expect(doubt).to_have_count(0)
     assert shop.purchases_kept() == 0
     check_bought_once(soldout, event)
 
