@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Route, expect
 from tests.browser.conftest import OpenShop
 from tests.browser.shop import Shop, check_bought_once, sell, tickets_of
 from tests.browser.test_buying import LOST, OLD_MS, leave_an_old_purchase
-from tests.harness import Soldout, wait_until
+from tests.harness import Soldout
 
 ENDED = "This purchase was ended in another tab, and is not asked for any more."
 AS_IF_WISHED_LATER = """ms => {
@@ -48,12 +48,7 @@ class Tab(Shop):
 
     def ask(self) -> Route:
         """Wait for the next ask that is kept."""
-
-        def came() -> bool:
-            self.page.wait_for_timeout(10)  # the driver hands it over only while it is waited for
-            return bool(self.asks)
-
-        wait_until(came, 20, "an ask")
+        self.until(lambda: self.asks, "an ask")
         return self.asks.pop(0)
 
 
