@@ -95,6 +95,7 @@ class Sale(NamedTuple):
     closes_at: str | None
     max_per_order: int
     max_per_buyer: int | None
+    terms: str
     price: Price
     kinds: list[Kind]
 
@@ -116,6 +117,7 @@ def view_sale(event: Event, now_ms: int) -> Sale:
         closes_at=None if event.closes_at_ms is None else to_rfc3339(event.closes_at_ms),
         max_per_order=event.max_per_order or MAX_TICKETS_PER_ORDER,
         max_per_buyer=event.max_per_buyer,
+        terms=stock.terms,
         price=price,
         kinds=[
             Kind(shown, price.write(kind.amount), kind.amount)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import time
+from hashlib import blake2b
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from workers import domain
@@ -16,6 +18,15 @@ from workers.hearts import HostPulse, wall_ms
 OrderId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0)]
+Terms = Annotated[
+    str,
+    Meta(
+        description="Another one when the event has another name, other times, limits, ticket "
+        "types or prices; how much of it is left plays no part."
+    ),
+]
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Money(Struct):
@@ -87,6 +98,7 @@ class EventStock(Struct):
     held: Count
     remaining: Count
     ticket_types: list[Stock]
+    terms: Terms
     as_of: Moment | UnsetType = UNSET
 
 
@@ -108,6 +120,7 @@ class EventView(Struct):
     closes_at: Moment | None
     max_per_order: int | None
     max_per_buyer: int | None
+    terms: Terms
     ticket_types: list[TicketTypeView]
 
 
@@ -185,7 +198,27 @@ def view_stock(event: Event, now_ms: int) -> EventStock:
         held=sum(t.held for t in types),
         remaining=sum(t.remaining for t in types),
         ticket_types=types,
+        terms=mark_terms(event),
     )
+
+
+def mark_terms(event: Event) -> str:
+    """Return what names the terms of an event, the same in every process and on every host."""
+    return _mark(
+        (
+            event.name,
+            event.opens_at_ms,
+            event.closes_at_ms,
+            event.max_per_order,
+            event.max_per_buyer,
+            *((t.id, t.amount, t.currency) for t in event.ticket_types),
+        )
+    )
+
+
+@functools.lru_cache(maxsize=4_096)  # each read of the stock asks it of each event: 0.5 µs, not 1.3
+def _mark(terms: tuple[object, ...]) -> str:
+    return blake2b(_encode(terms), digest_size=6).hexdigest()
 
 
 def view_event(event: Event) -> EventView:
@@ -198,6 +231,7 @@ def view_event(event: Event) -> EventView:
         closes_at=None if event.closes_at_ms is None else to_rfc3339(event.closes_at_ms),
         max_per_order=event.max_per_order,
         max_per_buyer=event.max_per_buyer,
+        terms=mark_terms(event),
         ticket_types=[
             TicketTypeView(t.id, t.capacity, Money(t.amount, t.currency))
             for t in event.ticket_types

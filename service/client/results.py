@@ -70,6 +70,7 @@ class EventStock(Struct, frozen=True, omit_defaults=True):
     held: int
     remaining: int
     ticket_types: tuple[TicketTypeStock, ...]
+    terms: str = ""  # another one when the event's name, times, limits, types or prices changed
     as_of: datetime | None = None
 
 
@@ -99,6 +100,7 @@ class Event(Struct, frozen=True):
     closes_at: datetime | None = None
     max_per_order: int | None = None
     max_per_buyer: int | None = None
+    terms: str = ""
 
 
 class Audit(Struct, frozen=True):

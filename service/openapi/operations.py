@@ -156,7 +156,8 @@ LOOKING: Final = (
         tag="looking",
         summary="How much is left, as it is sold",
         description="Server-sent events, which never end: `remaining` with the entry of an event "
-        "whenever it changed, at most four times a second for each.",
+        "whenever it changed, at most four times a second for each. When its `terms` are others "
+        "than those of the event that you show, read the event again.",
         parameters=(
             Parameter("event", "query", str, "Only this event.", "gala"),
             Parameter(

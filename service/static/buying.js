@@ -3,10 +3,12 @@
 
 import { showOrders, ticketOf } from "./bought.js";
 import { wish } from "./choice.js";
-import { forget, makePurchase, renew, settle } from "./purchases.js";
+import { forget, makePurchase, renew, settle, unsettled } from "./purchases.js";
 import { saleOf } from "./sales.js";
 import { setPhase } from "./swap.js";
 import { announce, byId, copyOf, count, plural, setText } from "./words.js";
+
+const ENDED = "This purchase was ended in another tab, and is not asked for any more.";
 
 export function submit(sale) {
   if (sale.dataset.phase) return; // one click is enough
@@ -24,6 +26,7 @@ export async function follow(purchase) {
   });
   if (answer.order) showSold(sale(), answer.order);
   else if (answer.refusal) showRefusal(sale(), answer.refusal);
+  else if (answer.ended) giveBack(sale(), ENDED);
   else leaveInDoubt(sale(), purchase);
 }
 
@@ -46,9 +49,13 @@ function showSold(sale, order) {
 }
 
 function showRefusal(sale, problem) {
+  if (sale) giveBack(sale, inWords(problem, sale.querySelectorAll(".kind").length > 1));
+}
+
+/** Show the form again, and why. */
+function giveBack(sale, words) {
   if (!sale) return;
   setPhase(sale, "");
-  const words = inWords(problem, sale.querySelectorAll(".kind").length > 1);
   sale.querySelector(".refusal").textContent = words;
   if (sale.dataset.status === "on_sale") sale.querySelector(".act").focus({ preventScroll: true });
   else announce(words);
@@ -70,8 +77,14 @@ function inWords(problem, several) {
 export function showDoubt(purchase) {
   const box = doubtOf(purchase);
   byId("unsure").append(box);
-  byId("unsure").hidden = false;
   return box;
+}
+
+/** Ask nothing any more about what another tab has found out, or forgotten. */
+export function dropDoubts() {
+  const { fresh, stale } = unsettled();
+  const open = [...fresh, ...stale].map((purchase) => purchase.key);
+  for (const box of [...byId("unsure").children]) if (!open.includes(box.dataset.key)) box.remove();
 }
 
 /** Nobody knows what became of it, and too much time went by to buy it unasked. */
@@ -88,6 +101,7 @@ function leaveInDoubt(sale, purchase) {
 
 function doubtOf(purchase) {
   const box = copyOf("unsure-template");
+  box.dataset.key = purchase.key;
   const { quantity: one, items = [{ quantity: one }] } = JSON.parse(purchase.body);
   const wanted = items.reduce((sum, item) => sum + item.quantity, 0);
   const name = saleOf(purchase.event)?.querySelector("h2").textContent ?? purchase.event;

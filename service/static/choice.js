@@ -88,6 +88,15 @@ export function checkChoice(sale) {
   setText(sale.querySelector(".cannot"), why.join(" "));
 }
 
+/** Say whether a copy of the sale that takes its place has other prices. */
+export function costsOtherwise(known, sale) {
+  const prices = new Map(steppers(known).map(({ dataset }) => [dataset.kind, dataset.amount]));
+  return (
+    steppers(sale).some(({ dataset: { kind, amount } }) => (prices.get(kind) ?? amount) !== amount) ||
+    known.dataset.symbol !== sale.dataset.symbol
+  );
+}
+
 /** Take over what was chosen on a copy of the sale that is replaced. */
 export function keepChoice(known, sale) {
   for (const stepper of steppers(sale)) {

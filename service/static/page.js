@@ -2,13 +2,13 @@
 // rendered every word; here only numbers, `data-status` (an event's) and `data-phase` (a purchase's) change.
 
 import { showOrders } from "./bought.js";
-import { follow, showDoubt, submit } from "./buying.js";
-import { amount, checkChoice, keepChoice, prepareChoice, quantity } from "./choice.js";
+import { dropDoubts, follow, showDoubt, submit } from "./buying.js";
+import { amount, checkChoice, costsOtherwise, keepChoice, prepareChoice, quantity } from "./choice.js";
 import { linkDown, linkUp } from "./link.js";
 import { unsettled } from "./purchases.js";
 import { money, saleOf, sales } from "./sales.js";
 import { Stream } from "./stream.js";
-import { prepareSwap, setPhase } from "./swap.js";
+import { beNew, prepareSwap, setPhase } from "./swap.js";
 import { announce, byId, count, plural, setText, share } from "./words.js";
 
 const LOST =
@@ -20,17 +20,26 @@ const FOLD_MS = 400; // several events that changed are fetched together, and no
 // The server's clock, from what was made for this page. What the stream tells was written when the
 // stock changed, hours ago perhaps.
 let clockOffsetMs = Number(document.documentElement.dataset.now) - Date.now();
+const told = new Map(); // each event's entry, as it was told last
 
 // --- numbers ---
 
 function showStock(entry) {
+  told.set(entry.event, entry);
   const sale = saleOf(entry.event);
-  const kinds = entry.ticket_types.map((type) => type.ticket_type).join();
-  if (!sale && entry.status === "closed") return; // it is folded away
-  if (!sale || (kindsOf(sale) !== kinds && !sale.dataset.phase)) {
-    refetch();
-    return;
-  }
+  if (sale) showNumbers(sale, entry);
+  if (isBehind(entry)) refetch();
+}
+
+/** Say whether an event is not here, or says here what it says no more: another price, another time.
+ * An older service, which may answer too while hosts are upgraded, tells no terms. */
+function isBehind({ event, status, terms }) {
+  if (status === "closed") return false; // it is folded away, or stays as it was seen
+  const sale = saleOf(event);
+  return !sale || (!sale.dataset.phase && Boolean(terms) && terms !== sale.dataset.terms);
+}
+
+function showNumbers(sale, entry) {
   for (const name of ["remaining", "capacity", "sold", "held"]) {
     setText(sale.querySelector(`[data-n=${name}]`), count(entry[name]));
   }
@@ -41,8 +50,6 @@ function showStock(entry) {
   if (sale.dataset.status !== entry.status) showStatus(sale, entry.status);
   showPrice(sale);
 }
-
-const kindsOf = (sale) => [...sale.querySelectorAll(".kind")].map((k) => k.dataset.kind).join();
 
 function showKind(sale, type) {
   const kind = [...sale.querySelectorAll(".kind")].find((k) => k.dataset.kind === type.ticket_type);
@@ -62,34 +69,43 @@ function showStatus(sale, status) {
     panel.tabIndex = -1;
     panel.focus();
   }
-  if (status === "scheduled") refetch(); // it opens at a time that is new
 }
 
-/** Fetch the page again and take over the events that are new or have changed their words. */
 let folding = null;
-function refetch() {
+let fetched = 0, taken = 0; // answers may overtake each other: none replaces a newer one
+
+/** Fetch the page again and take over the events that are new or have changed their words. */
+function refetch(waitMs = FOLD_MS * (1 + 4 * Math.random())) {
   folding ??= setTimeout(async () => {
     folding = null;
+    const turn = (fetched += 1);
     try {
       const response = await fetch("/", { cache: "no-store" });
       if (!response.ok) return;
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (turn < taken) return;
+      taken = turn;
       takeOver([...page.querySelectorAll(".sale")]);
       foldOver(page.querySelector(".over"));
     } catch {
-      // the stream tells when the service is back, and what there is then
+      // it is fetched when the service is back
     }
-  }, FOLD_MS * (1 + 4 * Math.random()));
+  }, waitMs);
 }
 
 function takeOver(fresh) {
   for (const newcomer of fresh) {
     const known = saleOf(newcomer.dataset.event);
     if (known?.dataset.phase) continue; // somebody buys there
+    if (known?.dataset.terms === newcomer.dataset.terms) continue; // its numbers are told, and newer
     const sale = document.importNode(newcomer, true);
+    const focused = known?.contains(document.activeElement) && document.activeElement.id;
     if (known) replace(known, sale);
     else placeOf(sale, fresh).before(sale);
     prepare(sale);
+    const entry = told.get(sale.dataset.event);
+    if (entry) showNumbers(sale, entry);
+    if (focused) byId(focused)?.focus({ preventScroll: true });
   }
 }
 
@@ -109,23 +125,27 @@ function foldOver(fresh) {
 }
 
 function replace(known, sale) {
-  const focused = known.contains(document.activeElement) ? document.activeElement.id : "";
   sale.querySelector("[name=buyer]").value = known.querySelector("[name=buyer]").value;
   keepChoice(known, sale);
+  const { textContent: why } = known.querySelector(".refusal");
+  sale.querySelector(".refusal").textContent = costsOtherwise(known, sale) ? "The price has changed." : why;
   known.replaceWith(sale);
-  if (focused) byId(focused)?.focus();
+  beNew(sale);
 }
 
 // --- countdowns ---
 
+const serverNow = () => Date.now() + clockOffsetMs;
+
 function tick() {
-  const now = Date.now() + clockOffsetMs;
-  for (const sale of sales()) {
-    if (sale.dataset.status !== "scheduled" || !sale.dataset.opens) continue;
-    const seconds = Math.ceil((Date.parse(sale.dataset.opens) - now) / 1000);
-    setText(sale.querySelector(".clock"), seconds > 0 ? asClock(seconds) : "now");
-  }
-  setTimeout(tick, 1_000 - (now % 1_000));
+  for (const sale of sales()) showClock(sale);
+  setTimeout(tick, 1_000 - (serverNow() % 1_000));
+}
+
+function showClock(sale) {
+  if (sale.dataset.status !== "scheduled" || !sale.dataset.opens) return;
+  const seconds = Math.ceil((Date.parse(sale.dataset.opens) - serverNow()) / 1000);
+  setText(sale.querySelector(".clock"), seconds > 0 ? asClock(seconds) : "now");
 }
 
 function asClock(seconds) {
@@ -159,7 +179,12 @@ function prepare(sale) {
   for (const kind of sale.querySelectorAll(".kind")) {
     kind.classList.toggle("gone", kind.querySelector("[data-n]").textContent === "0");
   }
+  sale.addEventListener("phase", () => {
+    const entry = told.get(sale.dataset.event);
+    if (entry && isBehind(entry)) refetch(0); // it may have changed while somebody bought there
+  });
   localTimes(sale);
+  showClock(sale);
   showPrice(sale);
 }
 
@@ -172,7 +197,10 @@ function showPrice(sale) {
 // --- the connection ---
 
 const stream = new Stream("/remaining/stream", {
-  up: () => linkUp(),
+  up() {
+    linkUp();
+    if ([...told.values()].some(isBehind)) refetch();
+  },
   down() {
     if (!document.hidden) linkDown(LOST);
   },
@@ -196,7 +224,10 @@ document.addEventListener("visibilitychange", () => {
   else stream.start();
 });
 addEventListener("online", () => stream.start());
-addEventListener("storage", () => showOrders());
+addEventListener("storage", () => {
+  showOrders();
+  dropDoubts();
+});
 
 for (const sale of sales()) prepare(sale);
 const { fresh, stale } = unsettled();

@@ -12,15 +12,15 @@ const ORDER = "soldout.order.";
 // What a server says of the request itself, which repeating does not change.
 const FINAL = new Set([400, 403, 404, 405, 409, 410, 413, 415, 422]);
 
-const memory = new Map(); // where a browser keeps nothing, it is known until the page is left
+const memory = new Map(); // what a browser refuses to keep is known until the page is left
 
 const store = {
   keep(name, value) {
-    memory.set(name, value);
+    memory.delete(name);
     try {
       localStorage.setItem(name, JSON.stringify(value));
     } catch {
-      // private windows may refuse
+      memory.set(name, value); // private windows may refuse
     }
   },
   drop(name) {
@@ -32,7 +32,7 @@ const store = {
     }
   },
   list(prefix) {
-    const found = new Map([...memory].filter(([name]) => name.startsWith(prefix)));
+    const found = new Map();
     try {
       for (const name of Object.keys(localStorage)) {
         if (name.startsWith(prefix)) found.set(name, JSON.parse(localStorage.getItem(name)));
@@ -40,6 +40,7 @@ const store = {
     } catch {
       // as above
     }
+    for (const [name, value] of memory) if (name.startsWith(prefix)) found.set(name, value);
     return [...found.values()];
   },
 };
@@ -78,14 +79,14 @@ export function renew(purchase) {
 
 export const forget = (purchase) => store.drop(PENDING + purchase.key);
 
-/** Ask until it is known; return { order } or { refusal }, or {} when it grew too old meanwhile.
- * `doubt` is called at each lost answer. */
+/** Ask until it is known; return { order } or { refusal }, { ended: true } if it was dropped elsewhere,
+ * or {} when it grew too old meanwhile. `doubt` is called at each lost answer. */
 export async function settle(purchase, doubt) {
-  for (let failures = 0; failures === 0 || isFresh(purchase); failures += 1) {
+  for (let failures = 0; failures === 0 || mayAsk(purchase); failures += 1) {
     const answer = await ask(purchase).catch(() => ({}));
     if (answer.order) {
       const { id, event } = answer.order;
-      store.keep(ORDER + id, { id, event, at: Date.now() });
+      store.keep(ORDER + id, { id, event, key: purchase.key, at: Date.now() });
     }
     if (answer.order || answer.refusal) {
       forget(purchase);
@@ -94,7 +95,21 @@ export async function settle(purchase, doubt) {
     doubt();
     await pause(Math.max(answer.retryMs ?? 0, backoff(failures)));
   }
-  return {}; // the tab was open, or the computer asleep, for long
+  return isKept(purchase) ? {} : { ended: true }; // the tab was open, or the computer asleep, for long
+}
+
+/** Another tab follows the same purchase. Where that one was told that nothing was bought, or to forget
+ * it, this one may not buy; where it was told of an order, asking again only shows that. */
+function mayAsk(purchase) {
+  if (store.list(ORDER).some(({ key }) => key === purchase.key)) return true;
+  return isKept(purchase) && isFresh(purchase);
+}
+
+/** Say whether its fate is still to be found out, and take over since when somebody wants it. */
+function isKept(purchase) {
+  const kept = store.list(PENDING).find(({ key }) => key === purchase.key);
+  purchase.at = kept?.at ?? purchase.at;
+  return Boolean(kept);
 }
 
 async function ask(purchase) {

@@ -1,5 +1,6 @@
-// Where a panel of a sale gives its place to another, it stands still for a moment: the second click of
-// a double click must not press what came under the pointer, nor mark its words.
+// Where a panel of a sale gives its place to another, or the sale to a copy with other prices, it stands
+// still for a moment: the second click of a double click must not press what came under the pointer, nor
+// mark its words.
 
 const STILL_MS = 700; // longer than between two clicks of most double clicks
 
@@ -10,8 +11,14 @@ const stray = new WeakSet(); // sales whose latest run of clicks began before th
 export function setPhase(sale, phase) {
   if (sale.dataset.phase === phase) return;
   sale.dataset.phase = phase;
-  stray.add(sale);
   getSelection().removeAllRanges();
+  beNew(sale);
+  sale.dispatchEvent(new Event("phase"));
+}
+
+/** Take nothing of a run of clicks that began on what was here before. */
+export function beNew(sale) {
+  stray.add(sale);
   standStill(sale);
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+from tests.harness import wait_until
 
 
 class Visit:
@@ -38,6 +41,15 @@ class Visit:
         """Wait until the page is told what is new."""
         expect(self.page.locator("#link")).to_have_text("Live")
         return self
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for what the driver hands over, which it does only while it is waited for."""
+
+        def holds() -> bool:
+            self.page.wait_for_timeout(10)
+            return bool(condition())
+
+        wait_until(holds, 20, what)
 
     def expecting(self, pattern: str) -> Self:
         """Let the console say this: a browser reports refusals there, too."""

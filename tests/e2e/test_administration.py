@@ -61,6 +61,7 @@ def test_an_event_is_created_once_and_changed_after_that(admin: Visitor) -> None
         | {
             "name": "The ball",
             "max_per_order": 5,
+            "terms": changed.json()["terms"],
         }
     )
     unset = admin.put(path, body)

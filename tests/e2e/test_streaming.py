@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Visitor, check_problem
+from tests.e2e.conftest import STANDING, VIP, Visitor, check_problem
 from tests.harness import STOP_SECONDS, Soldout, alive, serving, wait_until
 from tests.onlooker import Onlooker, looking, wait_a_round
 
@@ -43,6 +43,56 @@ def test_whoever_looks_on_is_told_how_things_stand_and_then_every_change(
         assert entry == stock
         soldout.admin("POST", f"/events/{small}/pause")
         assert onlooker.until(small, status="paused")["remaining"] == 1
+
+
+def test_whoever_looks_on_is_told_that_a_price_or_a_time_has_changed(
+    soldout: Soldout, visitor: Visitor, event: str
+) -> None:
+    """And where it is told, everything else that speaks of the event says the same."""
+    changes: list[dict[str, Any]] = [
+        {"ticket_types": [STANDING, {**VIP, "price": {"amount": 9800, "currency": "EUR"}}]},
+        {"name": "The ball"},
+        {"closes_at": "2099-12-31T20:00:00Z"},
+        {"max_per_order": 4},
+        {"max_per_buyer": 4},
+        {"opens_at": "2099-01-01T20:00:00Z"},
+        {"opens_at": "2099-01-02T20:00:00Z"},
+    ]
+    said = {"name": "The gala", "ticket_types": [STANDING, VIP]}
+    with looking(soldout.port, f"?event={event}") as onlooker:
+        seen = [onlooker.told().entry["terms"]]
+        for change in changes:
+            said |= change
+            assert soldout.put_event(event, **said)["terms"] not in seen
+            told = onlooker.told().entry
+            seen.append(told["terms"])
+            assert visitor.get(f"/events/{event}").json()["terms"] == told["terms"]
+            assert visitor.stock(event) | {"as_of": ""} == told | {"as_of": ""}
+            [listed] = [
+                e for e in visitor.get("/remaining").json()["events"] if e["event"] == event
+            ]
+            assert listed["terms"] == told["terms"]
+            await_page(visitor, told["terms"])
+    assert len(set(seen)) == len(changes) + 1
+
+
+def await_page(visitor: Visitor, terms: str) -> None:
+    """Wait until the page of what is on sale, which is made a few times a second, says so too."""
+    mark = f'data-terms="{terms}"'
+    wait_until(lambda: mark in visitor.get("/").text, 5, "the page is made anew")
+
+
+def test_terms_stay_the_same_whatever_is_sold_sized_or_paused(
+    soldout: Soldout, visitor: Visitor, small: str
+) -> None:
+    with looking(soldout.port, f"?event={small}") as onlooker:
+        terms = onlooker.told().entry["terms"]
+        visitor.buy(small)
+        assert onlooker.until(small, sold=1)["terms"] == terms
+        soldout.put_event(small, capacity=9)
+        assert onlooker.until(small, capacity=9)["terms"] == terms
+        soldout.admin("POST", f"/events/{small}/pause")
+        assert onlooker.until(small, status="paused")["terms"] == terms
 
 
 def test_the_stream_says_what_proxies_and_browsers_need_to_know(soldout: Soldout) -> None:

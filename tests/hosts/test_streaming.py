@@ -38,6 +38,26 @@ def test_a_sale_on_one_host_is_told_on_the_other_and_an_id_counts_on_both(
         assert (told["event"], told["remaining"]) == (second, 9)  # and not first what it knew
 
 
+def test_a_price_that_is_changed_on_one_host_is_told_on_the_other(host: StartHost) -> None:
+    here, there, pool = (
+        host("web", web_processes=1),
+        host("web", web_processes=1),
+        host("workers"),
+    )
+    started(here, there, pool)
+    price = {"amount": 2500, "currency": "EUR"}
+    kind = {"id": "general", "capacity": 10, "price": price}
+    put = here.put_event("gala", ticket_types=[kind])
+    with looking(there.port, "?event=gala") as onlooker:
+        assert onlooker.told().entry["terms"] == put["terms"]
+        dearer = here.put_event("gala", ticket_types=[{**kind, "price": {**price, "amount": 5000}}])
+        told = onlooker.told().entry["terms"]
+        assert told == dearer["terms"] != put["terms"]
+    wait_until(
+        lambda: f'data-terms="{told}"' in there.admin("GET", "/").text, 5, "its page says so, too"
+    )
+
+
 def test_without_redis_streams_end_since_their_numbers_stand_still(
     host: StartHost, fresh_redis: RedisServer
 ) -> None:

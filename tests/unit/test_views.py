@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from service.views import to_rfc3339, view_event, view_order, view_stock
+from service.views import mark_terms, to_rfc3339, view_event, view_order, view_stock
 from tests.harness import SEED
 from tests.unit.builders import gala, gala_with_boxes, order_id
 from workers.domain import Event, Order, OrderItem, TicketType, ticket_code
@@ -95,6 +97,7 @@ def test_stock_is_shown_by_type_and_summed_up() -> None:
             {"ticket_type": "standing", "capacity": 100, "sold": 40, "held": 5, "remaining": 55},
             {"ticket_type": "box", "capacity": 10, "sold": 10, "held": 0, "remaining": 0},
         ],
+        "terms": mark_terms(event),
     }
 
 
@@ -134,6 +137,7 @@ def test_an_event_is_shown_with_its_prices_limits_and_times() -> None:
         "closes_at": "9999-12-31T23:59:59.999Z",
         "max_per_order": 4,
         "max_per_buyer": 6,
+        "terms": mark_terms(event),
         "ticket_types": [
             {"id": "standing", "capacity": 100, "price": {"amount": 1_000, "currency": "EUR"}},
             {"id": "box", "capacity": 10, "price": {"amount": 7_500, "currency": "EUR"}},
@@ -146,3 +150,37 @@ def test_what_an_event_does_not_limit_is_shown_as_null() -> None:
     assert [
         shown[name] for name in ("opens_at", "closes_at", "max_per_order", "max_per_buyer")
     ] == [None] * 4
+
+
+BOX = TicketType("box", 10, 7_500, "EUR")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "The ball"},
+        {"opens_at_ms": 1_000},
+        {"closes_at_ms": 1_000},
+        {"max_per_order": 1_000},
+        {"max_per_buyer": 1_000},
+        {"ticket_types": [BOX, replace(BOX, id="more")]},
+        {"ticket_types": [replace(BOX, id="lodge")]},
+        {"ticket_types": [replace(BOX, amount=7_501)]},
+        {"ticket_types": [replace(BOX, currency="USD")]},
+    ],
+    ids=str,
+)
+def test_terms_are_others_when_anything_of_them_is(change: dict[str, Any]) -> None:
+    event = Event("gala", "Gala", [BOX])
+    changed = mark_terms(replace(event, **change))
+    assert changed != mark_terms(event)
+    others = {"opens_at_ms", "closes_at_ms", "max_per_order", "max_per_buyer"} - change.keys()
+    assert changed not in {mark_terms(replace(event, **{other: 1_000})) for other in others}
+
+
+def test_terms_are_the_same_however_much_is_left_and_in_every_process() -> None:
+    """The mark is written down here: hosts that make different ones would contradict each other."""
+    event = Event("gala", "Gala", [BOX], opens_at_ms=0)
+    sold = replace(event, ticket_types=[replace(BOX, capacity=99, sold=5, held=4)])
+    changed = replace(sold, switch="paused", next_number=6, entries=7)
+    assert mark_terms(event) == mark_terms(changed) == "cf4abf4b13d0"
