@@ -16,6 +16,7 @@ from workers.hearts import HostPulse, wall_ms
 OrderId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0)]
+ProcessId = Annotated[int, Meta(ge=1)]
 
 
 class Money(Struct):
@@ -118,11 +119,14 @@ class Events(Struct):
 
 
 class Worker(Struct):
-    """A process of the pool, and what it has settled since it started."""
+    """A process of the pool, and what it has settled since it started.
+
+    `pid` is null until the process is there.
+    """
 
     worker: int
     host: str
-    pid: int
+    pid: ProcessId | None
     since: Moment
     last_heartbeat: Moment
     phase: str
@@ -211,7 +215,7 @@ def view_worker(known: HostPulse) -> Worker:
     return Worker(
         worker=pulse.worker,
         host=known.host,
-        pid=pulse.pid,
+        pid=pulse.pid or None,  # signals to 0 would reach whoever sends them
         since=to_rfc3339(pulse.started_ms),
         last_heartbeat=to_rfc3339(pulse.beat_ms),
         phase=pulse.phase.name.lower(),

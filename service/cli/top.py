@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BAR = 24
 QUIET_SECONDS = 2  # a worker without a heartbeat for so long is killed
 EVENTS_MAX = 20  # the workers shall find room below them
-NOTHING = "-"  # nobody bought meanwhile, or there is nothing yet to compare with
+NOTHING = "-"  # nobody bought meanwhile, there is nothing yet to compare with, no process
 
 
 @click.command()
@@ -208,7 +208,7 @@ def _worker_rows(now: Now, compared: Between | None) -> Iterator[Sequence[str]]:
         yield (
             str(w.worker),
             w.host,
-            str(w.pid),
+            NOTHING if w.pid is None else str(w.pid),
             w.phase,
             _ago(w, now.as_of),
             f"{compared.worker_per_second(w):,.0f}/s" if compared else NOTHING,

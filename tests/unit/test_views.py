@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from service.views import to_rfc3339, view_event, view_order, view_stock
+from service.views import to_rfc3339, view_event, view_order, view_stock, view_worker
 from tests.harness import SEED
 from tests.unit.builders import gala, gala_with_boxes, order_id
 from workers.domain import Event, Order, OrderItem, TicketType, ticket_code
+from workers.hearts import HostPulse, Phase, Pulse
 
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 
@@ -146,3 +147,10 @@ def test_what_an_event_does_not_limit_is_shown_as_null() -> None:
     assert [
         shown[name] for name in ("opens_at", "closes_at", "max_per_order", "max_per_buyer")
     ] == [None] * 4
+
+
+@pytest.mark.parametrize(("pid", "shown"), [(0, None), (4711, 4711)])
+def test_a_worker_without_a_process_yet_shows_none(pid: int, shown: int | None) -> None:
+    """`kill -STOP 0` would stop the very program that read it here."""
+    pulse = Pulse(1, pid, 0, 0, 0, Phase.BOOTING, ready=False, batches=0, purchases=0)
+    assert view_worker(HostPulse("box-office", pulse)).pid == shown
