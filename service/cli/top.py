@@ -43,7 +43,7 @@ def top(asking: Asking, interval: float, once: bool) -> None:
     each look is printed below the last; with --json as the service says it, a line each. Counters
     are those of the host that answers, stock and workers those of all.
 
-    \\b
+    \b
     Examples:
       soldout top
       soldout top --once

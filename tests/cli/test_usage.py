@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from importlib import metadata
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -83,6 +84,26 @@ def test_help_fits_a_terminal_and_cuts_no_sentence_short(nowhere: Type) -> None:
     assert all(f"\n  {command.split()[0]} " in helped for command in COMMANDS if command)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_each_example_on_a_line_of_its_own(nowhere: Type, command: str) -> None:
+    """A backspace alone on a line, as characters or as an escape, means that lines stay lines."""
+    helped = nowhere(*command.split(), "--help").out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]|\\[a-z]", helped)
+    lines = helped.splitlines()
+    for line in cleandoc(named(command).help or "").splitlines():
+        if line.lstrip().startswith(("soldout ", "Example")):
+            assert f"  {line}" in lines
+
+
+def named(command: str) -> click.Command:
+    """Return the command of this name."""
+    found: click.Command = main
+    for word in command.split():
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    return found
+
+
 def test_bash_completes_as_help_says(nowhere: Type) -> None:
     (line,) = re.findall(r"eval .*", nowhere("--help").out)
     words = "COMP_WORDS=(soldout order l) COMP_CWORD=2; _soldout_completion soldout"
@@ -99,21 +120,17 @@ def test_bash_completes_as_help_says(nowhere: Type) -> None:
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {"order", "event"}])
 def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
     """Each example is parsed as it stands, and carried out no further."""
-    found: click.Command = main
-    for word in command.split():
-        assert isinstance(found, click.Group)
-        found = found.commands[word]
     examples = [
         shlex.split(re.split(" [|>] ", line)[0])[1:]  # what a shell does with it is not ours
-        for line in (found.help or "").splitlines()
+        for line in (named(command).help or "").splitlines()
         if line.strip().startswith("soldout ")
     ]
     assert examples
     for words in examples:
-        named: click.Command = main
-        while isinstance(named, click.Group):
-            named = named.commands[words.pop(0)]
-        named.make_context("soldout", words)
+        meant: click.Command = main
+        while isinstance(meant, click.Group):
+            meant = meant.commands[words.pop(0)]
+        meant.make_context("soldout", words)
 
 
 @pytest.mark.parametrize(
