@@ -12,7 +12,7 @@ import click
 
 from service.cli.asking import Asking, asks
 from service.cli.completion import event_names
-from service.cli.options import read_each, read_order_ids
+from service.cli.options import WholeNumber, read_each, read_order_ids
 from service.cli.progress import progress
 from service.cli.words import order_line, order_lines, orders_lines
 from service.uuid7 import mint_key
@@ -20,19 +20,20 @@ from service.uuid7 import mint_key
 if TYPE_CHECKING:
     from service.client import Client, Order
 
+WAIT_MAX_SECONDS = 600  # no service lets its requests wait for longer
 BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
 
 
 @click.command()
 @click.argument("event", shell_complete=event_names)
-@click.option("-q", "--quantity", type=click.IntRange(min=1), help="How many tickets. [1]")
+@click.option("-q", "--quantity", type=WholeNumber(1), help="How many tickets. [1]")
 @click.option("--ticket-type", metavar="ID", help="Of which type, if the event has several.")
 @click.option(
     "--item",
     "items",
     metavar="TICKET_TYPE:QUANTITY",
     multiple=True,
-    callback=read_each(r"(?P<ticket_type>.+):(?P<quantity>[0-9]+)", "standing:2"),
+    callback=read_each(r"(?P<ticket_type>.+):(?P<quantity>[0-9]{1,15})", "standing:2"),
     help="Several types in one order, all or nothing; may be repeated.",
 )
 @click.option("--buyer", help="Who buys; needed if the event limits tickets per buyer.")
@@ -41,8 +42,8 @@ BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or n
     "--wait",
     "wait_seconds",
     metavar="SECONDS",
-    type=click.IntRange(min=0),
-    help="How long the service may keep one request waiting.",
+    type=WholeNumber(0, WAIT_MAX_SECONDS, " of seconds"),
+    help="How long the service may keep one request waiting: 0 to 600, and not past its deadline.",
 )
 @asks(BUYING_PATIENCE_SECONDS)
 def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.asking import Asking, asks
+from service.cli.options import Seconds
 from service.cli.rates import SOLD, Between, between
 from service.cli.screen import Screen
 from service.cli.words import count_of, stretch, table
@@ -29,10 +30,10 @@ NOTHING = "-"  # nobody bought meanwhile, there is nothing yet to compare with, 
 @click.option(
     "--interval",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.1, max=60),
+    type=Seconds(0.1, 60),
     default=1.0,
     show_default=True,
-    help="Between two looks.",
+    help="Between two looks, 0.1 to 60.",
 )
 @click.option("--once", is_flag=True, help="Look for one interval, print it and leave.")
 @asks(0.0, admin=True)
