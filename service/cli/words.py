@@ -17,7 +17,7 @@ FREE = "free"
 # What to do about a refusal, by its problem's name.
 ADVICE = {
     "unknown-event": "`soldout event list` names them all",
-    "unknown-ticket-type": "`soldout event list` names them all",
+    "unknown-ticket-type": "`soldout event show EVENT` names them all",
     "not-on-sale": "`soldout event resume` sells it again",
     "key-reused": "use a new --key for a new purchase",
     "capacity-committed": "put that at least, or give tickets back with `soldout order cancel`",

@@ -138,6 +138,7 @@ def test_remaining_is_a_table_with_each_ticket_type(cli: Type, event: str) -> No
         ("buy {event}", "more than one ticket type"),
         ("buy nowhere", "`soldout event list` names them all"),
         ("buy {event} --ticket-type seated", "no ticket type seated"),
+        ("buy {event} --ticket-type seated", "`soldout event show EVENT` names them all"),
         ("remaining nowhere", "`soldout event list` names them all"),
         ("event pause nowhere", "no event nowhere"),
         ("order show 00000000-0000-7000-8000-000000000000", "No order"),
