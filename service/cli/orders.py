@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from service.cli.asking import Asking, asks
 from service.cli.completion import event_names
+from service.cli.exports import lines_of_buyer
 from service.cli.options import WholeNumber, read_each, read_order_ids
 from service.cli.progress import progress
 from service.cli.words import order_line, order_lines, orders_lines
@@ -125,10 +126,8 @@ def order_list(asking: Asking, event: str, buyer: str | None, as_ids: bool, as_c
     """
     if as_csv + as_ids + asking.as_json > 1:
         raise click.UsageError("take one of --csv, --ids and --json")
-    if as_csv and buyer is not None:
-        raise click.UsageError("--csv has the orders of all buyers: leave out --buyer")
     if as_csv:
-        _export(asking.client, event)
+        _export(asking.client, event, buyer)
         return
     orders = [o for o in asking.client.orders(event) if buyer is None or o.buyer == buyer]
     if as_ids:
@@ -140,13 +139,19 @@ def order_list(asking: Asking, event: str, buyer: str | None, as_ids: bool, as_c
     )
 
 
-def _export(client: Client, event: str) -> None:
+def _export(client: Client, event: str, buyer: str | None) -> None:
     lines, expected = 0, client.remaining(event).sold or 1
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal lines
+        for piece in client.orders_csv(event):
+            yield piece
+            lines += piece.count(b"\n")
+
     told = nullcontext() if sys.stdout.isatty() else progress(event, lambda: lines / expected)
     with told:
-        for piece in client.orders_csv(event):
+        for piece in pieces() if buyer is None else lines_of_buyer(pieces(), buyer):
             click.echo(piece, nl=False)
-            lines += piece.count(b"\n")
 
 
 @order_group.command("find")
