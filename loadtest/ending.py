@@ -19,7 +19,7 @@ import msgspec
 from loadtest.figures import Run
 from loadtest.findings import Verdict, report
 from loadtest.gauges import file_system, processor
-from loadtest.judgement import HINTS
+from loadtest.judgement import HINTS, heard_in_words
 from loadtest.page import Show, count, name, render
 
 WITHOUT_A_LOCK = "no_lock"  # the peer that must oversell
@@ -81,7 +81,6 @@ def as_expected(runs: Sequence[Run]) -> bool:
 
 def judgement(run: Run) -> list[str]:
     """Return a run's headline and its invariants."""
-    heard = ", ".join(f"{number} {outcome}" for outcome, number in run.heard.items())
     verdicts = [
         Verdict(p.name, p.state, p.checked, [*p.breaches, *[""] * (p.broken - len(p.breaches))])
         for p in run.promises
@@ -89,7 +88,7 @@ def judgement(run: Run) -> list[str]:
     asked = f"{run.purchases} purchases, {run.looks} looks"
     return [
         f"{name(run.server)}: {run.event}, {run.capacity} tickets, {asked}",
-        f"  heard: {heard}",
+        f"  heard: {heard_in_words(run.heard)}",
         report(verdicts, HINTS),
     ]
 

@@ -6,6 +6,7 @@ In: `Evidence`. Out: verdicts (`findings.py`); the run passes if all invariants 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from loadtest import findings
 from loadtest.evidence import Evidence
@@ -17,6 +18,12 @@ __all__ = ["BREACHES_PRINTED", "State", "Verdict", "judge", "passed", "report", 
 HINTS = {
     "nobody was refused a ticket that was left": "the stock outlived the rush; give it more users,"
     " more seconds, or fewer tickets (SOLDOUT_LOADTEST_CAPACITY)",
+}
+
+# What sounds like a fault and is none; whether each such purchase came to a good end is judged.
+MEANINGS = {
+    "pending": "202: the client did not wait, or not for so long, and asked later",
+    "no answer": "impatient clients hang up early, on purpose, and ask again",
 }
 
 UNITS = {  # what an invariant counts: one, and several
@@ -57,12 +64,21 @@ def judge(evidence: Evidence) -> list[Verdict]:
 def summary(evidence: Evidence) -> str:
     """Return a few lines on what happened: what was on sale, and what the clients heard."""
     sale, outcomes = evidence.sale, Counter(answer.outcome for _, answer in evidence.answers())
-    heard = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
     return (
         f"\n{sale.event}: {sale.capacity} tickets, {len(evidence.record.purchases)} purchases, "
         f"{len(evidence.record.looks)} looks, SOLDOUT_LOADTEST_SEED={sale.seed}\n"
-        f"  heard: {heard}"
+        f"  heard: {heard_in_words(dict(outcomes.most_common()))}"
     )
+
+
+def heard_in_words(heard: Mapping[str, int]) -> str:
+    """Return what clients heard, each outcome with how often, and what it means if one may ask."""
+    return ", ".join(f"{number} {with_meaning(outcome)}" for outcome, number in heard.items())
+
+
+def with_meaning(outcome: str) -> str:
+    """Return an outcome's name, and what it means if it sounds like a fault."""
+    return f"{outcome} ({MEANINGS[outcome]})" if outcome in MEANINGS else outcome
 
 
 def report(verdicts: list[Verdict]) -> str:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from loadtest import charts
 from loadtest.figures import Promise, Run
 from loadtest.findings import State
-from loadtest.judgement import HINTS, UNITS
+from loadtest.judgement import HINTS, UNITS, with_meaning
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 NAMES: Final = {"no_lock": "without a lock"}  # servers as people call them
@@ -45,6 +45,7 @@ def render(show: Show) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": count, "ms": milliseconds, "name": name}
+    environment.filters["with_meaning"] = with_meaning
     scale = charts.scale_of(show.runs)
     pictures = {
         kind: [Markup(draw(run, scale)) for run in show.runs]  # noqa: S704 - our own SVG, its words escaped

@@ -34,6 +34,7 @@ from workers.settings import HASHED_KEY_PREFIX
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
+LIMIT_WANTED: Final = f"a whole number from 1; a page has {PAGE_MAX} orders at most"
 SWITCHES: Final[dict[str, Switch]] = {"pause": "paused", "resume": "open", "close": "closed"}
 
 
@@ -126,8 +127,8 @@ def blueprint(
                 content_type="text/csv; charset=utf-8",
                 headers=[("Content-Disposition", file_name), NOT_STORED, *SECURITY],
             )
-        after, limit = read_number("after", 0), read_number("limit", PAGE_DEFAULT)
-        limit = min(max(limit, 1), PAGE_MAX)
+        after = read_number("after", 0)
+        limit = min(read_number("limit", PAGE_DEFAULT, 1, LIMIT_WANTED), PAGE_MAX)
         orders, more = read_page(reader, event_id, after, limit)
         headers = [NOT_STORED]
         if more:

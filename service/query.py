@@ -7,9 +7,11 @@ from flask import request
 from service import wire
 
 
-def read_number(name: str, default: int) -> int:
-    """Return a number that the request's address gives. Raises Problem (422)."""
+def read_number(
+    name: str, default: int, least: int = 0, wanted: str = "a whole number, not negative"
+) -> int:
+    """Return a number that the request's address gives. Raises Problem (422): what is `wanted`."""
     text = request.args.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise wire.invalid(name, "a whole number, not negative")
+    if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) >= least):
+        raise wire.invalid(name, wanted)
     return int(text)

@@ -25,6 +25,7 @@ Terms = Annotated[
         "types or prices; how much of it is left plays no part."
     ),
 ]
+ProcessId = Annotated[int, Meta(ge=1)]
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -131,11 +132,14 @@ class Events(Struct):
 
 
 class Worker(Struct):
-    """A process of the pool, and what it has settled since it started."""
+    """A process of the pool, and what it has settled since it started.
+
+    `pid` is null until the process is there.
+    """
 
     worker: int
     host: str
-    pid: int
+    pid: ProcessId | None
     since: Moment
     last_heartbeat: Moment
     phase: str
@@ -245,7 +249,7 @@ def view_worker(known: HostPulse) -> Worker:
     return Worker(
         worker=pulse.worker,
         host=known.host,
-        pid=pulse.pid,
+        pid=pulse.pid or None,  # signals to 0 would reach whoever sends them
         since=to_rfc3339(pulse.started_ms),
         last_heartbeat=to_rfc3339(pulse.beat_ms),
         phase=pulse.phase.name.lower(),

@@ -139,8 +139,10 @@ def read_event(request: Request, event_id: str, deadline_ms: int) -> domain.PutE
     if event_id == "stream":
         raise invalid("id", "not `stream`: /remaining/stream is not an event's address")
     body = _read(request, _read_event)
-    if (body.capacity is UNSET) == (body.ticket_types is UNSET):
-        raise invalid("ticket_types", "either ticket_types or capacity, and not both")
+    if body.capacity is UNSET and body.ticket_types is UNSET:
+        raise invalid("", "capacity or ticket_types: required")
+    if body.capacity is not UNSET and body.ticket_types is not UNSET:
+        raise invalid("ticket_types", "not together with capacity")
     wanted = body.ticket_types or []
     if body.capacity is not UNSET:
         wanted = [TicketTypeBody(DEFAULT_TICKET_TYPE, body.capacity)]

@@ -9,7 +9,7 @@ import shlex
 import sys
 
 from workers.errors import BadSetting, BootFailed
-from workers.settings import check_redis_is_meant, read_settings, unknown_names
+from workers.settings import check_redis_is_meant, nearest_name, read_settings, unknown_names
 
 
 def main() -> int:
@@ -28,7 +28,9 @@ def main() -> int:
 
         start_logging(settings.log)
         for name in unknown_names(os.environ):
-            logging.warning("%s is no setting: is it misspelled?", name)
+            meant = nearest_name(name)
+            hint = f"; is {meant} meant?" if meant else ""
+            logging.warning("%s is no setting and is ignored%s", name, hint)
         from workers.supervisor import serve  # noqa: PLC0415
 
         serve(

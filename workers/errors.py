@@ -29,7 +29,11 @@ class BootFailed(SoldoutError):
 
 
 class LedgerDamaged(BootFailed):
-    """What the ledger holds cannot be read; a backup has to be restored."""
+    """What the ledger holds cannot be read; a backup has to be restored. `what` is wrong, alone."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the ledger is damaged, restore a backup: {what}")
+        self.what = what
 
 
 class BackupRefused(SoldoutError):

@@ -41,6 +41,8 @@ def restore(
 
     Raises BackupRefused, BootFailed, LedgerFault, OSError; then the ledger is as it was.
     """
+    if backup.is_dir():
+        raise BackupRefused(f"{backup} is a directory; name a file in it")
     if not backup.is_file():
         raise BackupRefused(f"there is no file {backup}")
     with sole_use_of(ledger.parent):
@@ -68,7 +70,10 @@ def _copy(backup: Path, draft: Path, watch: Watch) -> Contents:
     try:
         return write_copy(backup, draft, watch)
     except LedgerDamaged as error:
-        raise BackupRefused(f"{backup} is damaged and was not restored: {error}") from None
+        what = error.what.removeprefix(f"{backup}: ")
+        raise BackupRefused(
+            f"{backup} is damaged and was not restored, take another backup: {what}"
+        ) from None
 
 
 def _compare(contents: Contents, ledger: Path) -> Restored:

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -31,6 +32,12 @@ OF_REDIS = tuple(
         "SHARDS",
     )
 )  # they mean nothing without it
+READ_ELSEWHERE = {f"{PREFIX}URL", f"{PREFIX}PORT"}  # by the command line; by docker-compose.yml
+OF_OTHERS = (
+    *(f"{PREFIX}{whose}_" for whose in ("LOADTEST", "TEST")),
+    *(f"{PREFIX}{what}_" for what in ("SERVICE", "PORT")),  # Kubernetes' words about a `soldout`
+)
+ALIKE = 0.6  # of what difflib measures: most of the letters, in their order
 HASHED_KEY_PREFIX = "sha256:"
 ADMIN_KEY_MIN_CHARACTERS = 16  # below that, guessing over the network becomes thinkable
 
@@ -167,9 +174,19 @@ def _shown(name: str, value: str) -> str:
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     """Return SOLDOUT_ variables that no program of ours reads: most likely misspelled."""
-    known = {PREFIX + name.upper() for name in Settings.__struct_fields__} | {f"{PREFIX}URL"}
-    ours = [name for name in environ if name.startswith(PREFIX)]
-    return sorted(n for n in ours if n not in known and not n.startswith(f"{PREFIX}LOADTEST_"))
+    unread = (name for name in environ if name.startswith(PREFIX) and name not in _known_names())
+    return sorted(name for name in unread if not name.startswith(OF_OTHERS))
+
+
+def nearest_name(unknown: str) -> str | None:
+    """Return the name that is most likely meant, without which a reader would have to search."""
+    known = {name.removeprefix(PREFIX): name for name in _known_names()}
+    near = get_close_matches(unknown.removeprefix(PREFIX), known, n=1, cutoff=ALIKE)
+    return known[near[0]] if near else None
+
+
+def _known_names() -> set[str]:
+    return {PREFIX + name.upper() for name in Settings.__struct_fields__} | READ_ELSEWHERE
 
 
 def check_redis_is_meant(environ: Mapping[str, str], settings: Settings) -> None:

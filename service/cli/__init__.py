@@ -6,8 +6,8 @@ in one line.
 
 `serving.py`, `backups.py`, `events.py`, `orders.py`, `looking.py` and `top.py` hold the commands;
 `asking.py` is how they ask, with what `environment.py` finds, `words.py` how they tell, and
-`completion.py` what a shell offers of them. In all
-of them, `service.client` and msgspec are imported by the functions that ask: `serve` must not wait.
+`completion.py` what a shell offers of them, `exports.py` what one buyer's CSV is. In all of them,
+`service.client` and msgspec are imported by the functions that ask: `serve` must not wait.
 """
 
 import click

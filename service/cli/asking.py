@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from service.cli.environment import Misuse, derive_url, find_admin_key
+from service.cli.options import Seconds
 from service.cli.words import as_members, sentence
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def asks(
         @click.option(
             "--patience",
             metavar="SECONDS",
-            type=click.FloatRange(min=0),
+            type=Seconds(),
             default=patience_seconds,
             show_default=True,
             help="How long to try again while no answer comes.",

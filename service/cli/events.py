@@ -9,7 +9,7 @@ import click
 from service.cli.asking import Asking, asks
 from service.cli.completion import event_names
 from service.cli.event_changes import DEFAULT_CURRENCY, merge
-from service.cli.options import read_each, read_limit, read_moment
+from service.cli.options import WholeNumber, read_each, read_limit, read_moment
 from service.cli.words import event_line, event_lines
 
 NO_EVENTS = "no events yet; `soldout event put gala --capacity 100` puts one on sale"
@@ -22,14 +22,14 @@ def event_group() -> None:
 
 @event_group.command("put")
 @click.argument("event", shell_complete=event_names)
-@click.option("--capacity", type=click.IntRange(min=0), help="Tickets of the only ticket type.")
+@click.option("--capacity", type=WholeNumber(0), help="Tickets of the only ticket type.")
 @click.option(
     "--ticket-type",
     "ticket_types",
     metavar="ID:CAPACITY[:AMOUNT[:CURRENCY]]",
     multiple=True,
     callback=read_each(
-        r"(?P<id>[^:]+):(?:none|(?P<capacity>[0-9]+)(:(?P<amount>[0-9]+)(:(?P<currency>[A-Z]{3}))?)?)",
+        r"(?P<id>[^:]+):(?:none|(?P<capacity>[0-9]{1,15})(:(?P<amount>[0-9]{1,15})(:(?P<currency>[A-Z]{3}))?)?)",
         "vip:10, vip:10:9900, vip:10:9900:EUR or vip:none",
     ),
     help=f"A ticket type to add or change; repeatable. The price is in minor units, such as cents,"

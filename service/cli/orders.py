@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ import click
 
 from service.cli.asking import Asking, asks
 from service.cli.completion import event_names
-from service.cli.options import read_each, read_order_ids
+from service.cli.exports import lines_of_buyer
+from service.cli.options import WholeNumber, read_each, read_order_ids
 from service.cli.progress import progress
 from service.cli.words import order_line, order_lines, orders_lines
 from service.uuid7 import mint_key
@@ -20,19 +21,20 @@ from service.uuid7 import mint_key
 if TYPE_CHECKING:
     from service.client import Client, Order
 
-BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or never will be
+WAIT_MAX_SECONDS = 600  # no service lets its requests wait for longer
+BUYING_PATIENCE_SECONDS = 30.0  # as long as a purchase has by default, before its deadline
 
 
 @click.command()
 @click.argument("event", shell_complete=event_names)
-@click.option("-q", "--quantity", type=click.IntRange(min=1), help="How many tickets. [1]")
+@click.option("-q", "--quantity", type=WholeNumber(1), help="How many tickets. [1]")
 @click.option("--ticket-type", metavar="ID", help="Of which type, if the event has several.")
 @click.option(
     "--item",
     "items",
     metavar="TICKET_TYPE:QUANTITY",
     multiple=True,
-    callback=read_each(r"(?P<ticket_type>.+):(?P<quantity>[0-9]+)", "standing:2"),
+    callback=read_each(r"(?P<ticket_type>.+):(?P<quantity>[0-9]{1,15})", "standing:2"),
     help="Several types in one order, all or nothing; may be repeated.",
 )
 @click.option("--buyer", help="Who buys; needed if the event limits tickets per buyer.")
@@ -41,8 +43,8 @@ BUYING_PATIENCE_SECONDS = 30.0  # a purchase's deadline: by then it is sold or n
     "--wait",
     "wait_seconds",
     metavar="SECONDS",
-    type=click.IntRange(min=0),
-    help="How long the service may keep one request waiting.",
+    type=WholeNumber(0, WAIT_MAX_SECONDS, " of seconds"),
+    help="How long the service may keep one request waiting: 0 to 600, and not past its deadline.",
 )
 @asks(BUYING_PATIENCE_SECONDS)
 def buy(asking: Asking, event: str, wait_seconds: int | None, **wish: Any) -> None:
@@ -124,10 +126,8 @@ def order_list(asking: Asking, event: str, buyer: str | None, as_ids: bool, as_c
     """
     if as_csv + as_ids + asking.as_json > 1:
         raise click.UsageError("take one of --csv, --ids and --json")
-    if as_csv and buyer is not None:
-        raise click.UsageError("--csv has the orders of all buyers: leave out --buyer")
     if as_csv:
-        _export(asking.client, event)
+        _export(asking.client, event, buyer)
         return
     orders = [o for o in asking.client.orders(event) if buyer is None or o.buyer == buyer]
     if as_ids:
@@ -139,13 +139,19 @@ def order_list(asking: Asking, event: str, buyer: str | None, as_ids: bool, as_c
     )
 
 
-def _export(client: Client, event: str) -> None:
+def _export(client: Client, event: str, buyer: str | None) -> None:
     lines, expected = 0, client.remaining(event).sold or 1
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal lines
+        for piece in client.orders_csv(event):
+            yield piece
+            lines += piece.count(b"\n")
+
     told = nullcontext() if sys.stdout.isatty() else progress(event, lambda: lines / expected)
     with told:
-        for piece in client.orders_csv(event):
+        for piece in pieces() if buyer is None else lines_of_buyer(pieces(), buyer):
             click.echo(piece, nl=False)
-            lines += piece.count(b"\n")
 
 
 @order_group.command("find")

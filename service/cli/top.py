@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.asking import Asking, asks
+from service.cli.options import Seconds
 from service.cli.rates import SOLD, Between, between
 from service.cli.screen import Screen
 from service.cli.words import count_of, stretch, table
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 BAR = 24
 QUIET_SECONDS = 2  # a worker without a heartbeat for so long is killed
 EVENTS_MAX = 20  # the workers shall find room below them
-NOTHING = "-"  # nobody bought meanwhile, or there is nothing yet to compare with
+NOTHING = "-"  # nobody bought meanwhile, there is nothing yet to compare with, no process
 
 
 @click.command()
 @click.option(
     "--interval",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.1, max=60),
+    type=Seconds(0.1, 60),
     default=1.0,
     show_default=True,
-    help="Between two looks.",
+    help="Between two looks, 0.1 to 60.",
 )
 @click.option("--once", is_flag=True, help="Look for one interval, print it and leave.")
 @asks(0.0, admin=True)
@@ -43,7 +44,7 @@ def top(asking: Asking, interval: float, once: bool) -> None:
     each look is printed below the last; with --json as the service says it, a line each. Counters
     are those of the host that answers, stock and workers those of all.
 
-    \\b
+    \b
     Examples:
       soldout top
       soldout top --once
@@ -208,7 +209,7 @@ def _worker_rows(now: Now, compared: Between | None) -> Iterator[Sequence[str]]:
         yield (
             str(w.worker),
             w.host,
-            str(w.pid),
+            NOTHING if w.pid is None else str(w.pid),
             w.phase,
             _ago(w, now.as_of),
             f"{compared.worker_per_second(w):,.0f}/s" if compared else NOTHING,

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from service import client as http
     from workers.backup import Contents
 
-# ISO 4217: the currencies whose minor unit is no hundredth, and the code for none.
+# ISO 4217: the currencies whose minor unit is no hundredth.
 WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
-NO_CURRENCY = "XXX"
+FREE = "free"
 # What to do about a refusal, by its problem's name.
 ADVICE = {
     "unknown-event": "`soldout event list` names them all",
-    "unknown-ticket-type": "`soldout event list` names them all",
+    "unknown-ticket-type": "`soldout event show EVENT` names them all",
     "not-on-sale": "`soldout event resume` sells it again",
     "key-reused": "use a new --key for a new purchase",
     "capacity-committed": "put that at least, or give tickets back with `soldout order cancel`",
@@ -29,10 +29,8 @@ ADVICE = {
 
 def order_line(order: http.Order) -> str:
     """Tell of an order: what was bought."""
-    told = [f"order {order.id}", f"{count_of(len(order.tickets), 'ticket')} of {order.event}"]
-    if order.total and order.total.currency != NO_CURRENCY:
-        told.append(_price(order.total))
-    return f"{order.status}: {', '.join(told)}"
+    tickets = f"{count_of(len(order.tickets), 'ticket')} of {order.event}"
+    return f"{order.status}: order {order.id}, {tickets}, {_price(order.total)}"
 
 
 def order_lines(order: http.Order) -> Iterator[str]:
@@ -45,8 +43,8 @@ def orders_lines(orders: Sequence[http.Order]) -> Iterator[str]:
     """Tell of orders: a table with a row for each."""
     rows = [("ORDER", "STATUS", "SOLD AT", "TICKETS", "TOTAL", "BUYER")]
     for o in orders:
-        total = _price(o.total) if o.total and o.total.currency != NO_CURRENCY else "free"
-        rows.append((o.id, o.status, _time(o.sold_at), str(len(o.tickets)), total, o.buyer or ""))
+        sold_at, tickets, total = _time(o.sold_at), str(len(o.tickets)), _price(o.total)
+        rows.append((o.id, o.status, sold_at, tickets, total, o.buyer or ""))
     return table(rows)
 
 
@@ -69,9 +67,9 @@ def stock_line(e: http.EventStock) -> str:
 
 def event_line(event: http.Event) -> str:
     """Tell of an event: its status, what is sold at which price, and its limits."""
+    priced = ((t, _price(t.price)) for t in event.ticket_types)
     types = ", ".join(
-        f"{t.id} {t.capacity}" + (f" at {_price(t.price)}" if t.price and t.price.amount else "")
-        for t in event.ticket_types
+        f"{t.id} {t.capacity} {price if price == FREE else f'at {price}'}" for t, price in priced
     )
     more = {
         "opens": event.opens_at and _time(event.opens_at),
@@ -96,9 +94,7 @@ def event_lines(event: http.Event) -> Iterator[str]:
         (f"  {name}", "no limit" if value is None else str(value)) for name, value in limits.items()
     )
     rows = [("  TICKET TYPE", "CAPACITY", "PRICE")]
-    for t in event.ticket_types:
-        price = _price(t.price) if t.price and t.price.currency != NO_CURRENCY else "free"
-        rows.append((f"  {t.id}", str(t.capacity), price))
+    rows += [(f"  {t.id}", str(t.capacity), _price(t.price)) for t in event.ticket_types]
     yield from table(rows)
 
 
@@ -151,7 +147,9 @@ def _time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _price(money: http.Money) -> str:
+def _price(money: http.Money | None) -> str:
+    if money is None or money.amount == 0:  # its currency says which prices stand beside it
+        return FREE
     if money.currency in WITHOUT_MINOR_UNIT:
         digits = 0
     else:

@@ -120,11 +120,11 @@ class Audit(Struct, frozen=True):
 
 
 class Worker(Struct, frozen=True):
-    """A process of the pool, and what it has settled since it started."""
+    """A process of the pool, and what it has settled since it started; no `pid` while it boots."""
 
     worker: int
     host: str
-    pid: int
+    pid: int | None
     since: datetime
     last_heartbeat: datetime
     batches: int

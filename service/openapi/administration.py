@@ -121,7 +121,7 @@ ADMINISTRATION: Final = (
         parameters=(
             EVENT_ID,
             Parameter("after", "query", WHOLE, "Where the page before ended; see `Link`.", 0),
-            Parameter("limit", "query", LIMIT, f"Orders a page, cut to 1 to {admin.PAGE_MAX}.", 50),
+            Parameter("limit", "query", LIMIT, f"Orders a page, cut to {admin.PAGE_MAX}.", 50),
         ),
         answers={
             200: Success(

@@ -22,7 +22,7 @@ from service.views import (
 # As `keys.read_key` reads it: bare, or a string of RFC 9651 that holds as much.
 KEY = Annotated[str, Meta(pattern=r'^(?:[!#-~][!-~]{15,254}|"(?:[!#-\[\]-~]|\\["\\]){16,255}")$')]
 WHOLE = Annotated[int, Meta(ge=0, le=10**15 - 1)]
-LIMIT = Annotated[int, Meta(ge=0, le=10**15 - 1, extra_json_schema={"default": admin.PAGE_DEFAULT})]
+LIMIT = Annotated[int, Meta(ge=1, le=10**15 - 1, extra_json_schema={"default": admin.PAGE_DEFAULT})]
 POINTS = Annotated[
     int, Meta(ge=0, le=10**15 - 1, extra_json_schema={"default": curves.POINTS_DEFAULT})
 ]

@@ -183,7 +183,7 @@ def test_an_event_that_opens_later_says_when(cli: Type) -> None:
     times = "--opens-at 2999-01-01T10:00:00+01:00 --closes-at 2999-01-02T09:00:00Z"
     typed = cli(*f"event put {name} --capacity 5 --name Ball {times} {limits}".split())
     assert typed.out == (
-        f"{name} (Ball): scheduled; general 5; opens 2999-01-01T09:00:00Z;"
+        f"{name} (Ball): scheduled; general 5 free; opens 2999-01-01T09:00:00Z;"
         " closes 2999-01-02T09:00:00Z; per order 2; per buyer 4\n"
     )
     assert typed.out in cli("event", "list").out
@@ -196,3 +196,19 @@ def test_yen_have_no_hundredths_and_dinars_have_thousandths(cli: Type) -> None:
     name = "e" + mint_key()
     assert "at 2500 JPY" in cli("event", "put", name, "--ticket-type", "a:1:2500:JPY").out
     assert "at 2.500 KWD" in cli("event", "put", name, "--ticket-type", "a:1:2500:KWD").out
+
+
+@pytest.mark.parametrize("price", ["", ":0", ":0:EUR"])
+def test_what_costs_nothing_is_free_wherever_it_is_printed(cli: Type, price: str) -> None:
+    """Also beside what does not, and after that is taken away: a currency makes no price."""
+    name = "e" + mint_key()
+    types = ("--ticket-type", f"floor:9{price}", "--ticket-type", "vip:5:100")
+    said = [cli("event", "put", name, *types).out, cli("event", "show", name).out]
+    said.append(cli("buy", name, "--ticket-type", "floor").out)
+    said.append(cli("event", "put", name, "--ticket-type", "vip:none").out)
+    listed = cli("event", "list").out.splitlines()
+    said += [next(line for line in listed if name in line), cli("event", "show", name).out]
+    said += [cli("buy", name).out, cli("order", "list", name).out]
+    for printed in said:
+        assert " free" in printed
+        assert "0.00" not in printed

@@ -42,7 +42,7 @@ def test_cancelling_says_how_far_it_is_and_then_each_order_in_a_line(tmp_path: P
             wait_until(lambda: "cancelling [....." in terminal.written(), 20, terminal.written)
             assert terminal.process.wait(30) == 0
             last = terminal.written().replace("\r\n", "\n").rpartition("\x1b[K")[2]
-    assert last == "".join(f"cancelled: order {i}, 2 tickets of gala\n" for i in ids)
+    assert last == "".join(f"cancelled: order {i}, 2 tickets of gala, free\n" for i in ids)
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:

@@ -67,6 +67,16 @@ def test_on_a_terminal_it_stays_in_its_place_while_the_service_goes_and_comes_ba
         assert terminal.written().count("\x1b[2J") == 1, "drawn over, not cleared each time"
 
 
+def test_a_worker_that_boots_is_shown_without_a_process_id(service: Soldout) -> None:
+    service.hearts().start(2, 0)  # as the pool does before it forks
+    told = service.admin("GET", "/workers").json()["workers"]
+    assert [worker["pid"] for worker in told] == [service.family()["worker"][0], None]
+    client = typing(service.env)
+    lines = client("top", "--once", "--interval", "0.1").out.splitlines()
+    assert row(lines, "2")[2] == "-"
+    assert client("top", "--once", "--json").json["workers"][1]["pid"] is None
+
+
 def test_it_may_be_started_before_the_service(tmp_path: Path) -> None:
     with ended(Soldout(tmp_path / "data")) as service, Terminal(TOP, service.env) as terminal:
         wait_until(lambda: "AWAY for" in terminal.written(), 20, terminal.written)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from importlib import metadata
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -83,6 +84,31 @@ def test_help_fits_a_terminal_and_cuts_no_sentence_short(nowhere: Type) -> None:
     assert all(f"\n  {command.split()[0]} " in helped for command in COMMANDS if command)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_each_example_on_a_line_of_its_own(nowhere: Type, command: str) -> None:
+    """A backspace alone on a line, as characters or as an escape, means that lines stay lines."""
+    helped = nowhere(*command.split(), "--help").out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]|\\[a-z]", helped)
+    lines = helped.splitlines()
+    for line in cleandoc(named(command).help or "").splitlines():
+        if line.lstrip().startswith(("soldout ", "Example")):
+            assert f"  {line}" in lines
+
+
+def named(command: str) -> click.Command:
+    """Return the command of this name."""
+    found: click.Command = main
+    for word in command.split():
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_speaks_no_jargon_of_ranges(nowhere: Type, command: str) -> None:
+    assert not re.search(r"RANGE|x[<>]=", nowhere(*command.split(), "--help").out)
+
+
 def test_bash_completes_as_help_says(nowhere: Type) -> None:
     (line,) = re.findall(r"eval .*", nowhere("--help").out)
     words = "COMP_WORDS=(soldout order l) COMP_CWORD=2; _soldout_completion soldout"
@@ -99,21 +125,17 @@ def test_bash_completes_as_help_says(nowhere: Type) -> None:
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {"order", "event"}])
 def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
     """Each example is parsed as it stands, and carried out no further."""
-    found: click.Command = main
-    for word in command.split():
-        assert isinstance(found, click.Group)
-        found = found.commands[word]
     examples = [
         shlex.split(re.split(" [|>] ", line)[0])[1:]  # what a shell does with it is not ours
-        for line in (found.help or "").splitlines()
+        for line in (named(command).help or "").splitlines()
         if line.strip().startswith("soldout ")
     ]
     assert examples
     for words in examples:
-        named: click.Command = main
-        while isinstance(named, click.Group):
-            named = named.commands[words.pop(0)]
-        named.make_context("soldout", words)
+        meant: click.Command = main
+        while isinstance(meant, click.Group):
+            meant = meant.commands[words.pop(0)]
+        meant.make_context("soldout", words)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +143,21 @@ def test_help_shows_examples_that_are_valid_commands(command: str) -> None:
     [
         ("sell gala", "No such command 'sell'"),
         ("buy", "Missing argument 'EVENT'"),
-        ("buy gala --quantity 0", "x>=1"),
-        ("buy gala --quantity many", "not a valid integer"),
+        ("buy gala --quantity 0", "'--quantity': '0' is not a whole number from 1\n"),
+        ("buy gala --quantity many", "'many' is not a whole number from 1\n"),
+        ("buy gala --quantity ²", "'²' is not a whole number from 1\n"),
+        ("buy gala --quantity " + "9" * 5000, "is not a whole number from 1\n"),
+        ("buy gala --wait abc", "'abc' is not a whole number of seconds from 0 to 600\n"),
+        ("buy gala --wait 100000", "'100000' is not a whole number of seconds from 0 to 600\n"),
+        ("buy gala --wait -1", "'-1' is not a whole number of seconds from 0 to 600\n"),
         ("buy gala --item standing", "'standing' is not like standing:2"),
         ("buy gala --item standing:x", "'standing:x' is not like standing:2"),
         ("buy gala --item standing:2 --quantity 2", "--item goes without --quantity"),
         ("buy gala --key short", "16 to 255 visible ASCII"),
-        ("buy gala --patience -1", "x>=0"),
+        ("buy gala --patience -1", "'-1' is not a number of seconds from 0\n"),
+        ("top --interval 0", "'0' is not a number of seconds from 0.1 to 60\n"),
+        ("remaining --patience soon", "'soon' is not a number of seconds from 0\n"),
+        ("remaining --patience nan", "'nan' is not a number of seconds from 0\n"),
         ("order show", "Missing argument 'ID'"),
         ("order show my-key", "'my-key' is not an order's id; for a key: soldout order find KEY"),
         ("order cancel 01a216db", "'01a216db' is not an order's id; for a key: soldout order find"),
@@ -149,12 +179,16 @@ def test_misuse_is_status_2_and_says_what_is_wrong(
     [
         ("", "say what to put or change"),
         ("--capacity 5 --ticket-type vip:5", "either --capacity or --ticket-type"),
+        ("--capacity abc", "'--capacity': 'abc' is not a whole number from 0\n"),
+        ("--capacity -5", "'-5' is not a whole number from 0\n"),
         ("--ticket-type vip", "'vip' is not like vip:10"),
+        ("--ticket-type vip:" + "9" * 5000, "is not like vip:10"),
         ("--ticket-type vip:10:9900:euro", "is not like vip:10"),
         ("--capacity 5 --opens-at tomorrow", "'tomorrow' is not like 2026-11-23T09:00:00Z"),
         ("--capacity 5 --opens-at 2026-11-23T09:00:00", "zone included"),
-        ("--max-per-buyer 0", "'0' is neither a number from 1 nor none"),
-        ("--max-per-order many", "'many' is neither a number from 1 nor none"),
+        ("--max-per-buyer 0", "'0' is neither a whole number from 1 nor none"),
+        ("--max-per-order many", "'many' is neither a whole number from 1 nor none"),
+        ("--max-per-order " + "9" * 5000, "is neither a whole number from 1 nor none"),
     ],
 )
 def test_an_event_that_cannot_be_put_is_misuse(words: str, complaint: str) -> None:

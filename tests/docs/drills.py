@@ -32,6 +32,10 @@ STAND_INS = {
     "make": NOTHING,
     "runuser": '#!/bin/sh\nshift 3\nexec "$@"\n',  # -u USER --
 }
+FOLDERS = (  # as Debian has them, with cron and prometheus-node-exporter
+    *("etc/systemd/system", "etc/cron.daily", "usr/local/bin", "var/backups", "shims"),
+    "var/lib/prometheus/node-exporter",
+)
 VERSIONS = ("0.1.0", "0.2.0")
 
 
@@ -96,7 +100,7 @@ class Operator:
             "soldout": (self.service.launch, self.service.stop)
         }
         self._shims = host / "shims"
-        for folder in ("etc/systemd/system", "usr/local/bin", "var/lib", "var/backups", "shims"):
+        for folder in FOLDERS:
             (host / folder).mkdir(parents=True)
         for name, script in STAND_INS.items():
             self.stand_in(name, script)

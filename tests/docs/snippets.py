@@ -7,6 +7,7 @@ differs: within a line for any of it, alone for any lines. Out: a failure that n
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def steps(page: str, folder: Path) -> Iterator[Step]:
                 path.write_text(block.text)
                 if not named:
                     shows = after.text if after and after.language == "text" else None
-                    yield Step(block.line, f"{BIN}/python {path.name}", shows)
+                    yield Step(block.line, f".venv/bin/python {path.name}", shows)
             case "text" | "js":  # the one belongs to the snippet before; the other, to a browser
                 continue
             case other:
@@ -78,11 +79,20 @@ def steps(page: str, folder: Path) -> Iterator[Step]:
 
 
 def at_home(text: str, service: Soldout) -> str:
-    """A page's words, with this machine's port and programs for those that it names."""
+    """A page's words, with this machine's port, key and `make` for those that it names."""
     text = text.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}")
     text = text.replace("data/admin-key", str(service.data_dir / "admin-key"))
-    text = text.replace("$ make dev", f"$ make --dry-run -C {ROOT} dev")  # it is: we run in it
-    return text.replace(".venv/bin/", f"{BIN}/").replace(".venv/bin:", f"{BIN}:")
+    return text.replace("$ make dev", f"$ make --dry-run -C {ROOT} dev")  # it is: we run in it
+
+
+def install(folder: Path, env: dict[str, str]) -> dict[str, str]:
+    """Have soldout in a folder as after `make install`: in `.venv`, which no PATH names.
+
+    A page that is right only where somebody has activated that environment is thus found out.
+    """
+    (folder / ".venv").symlink_to(BIN.parent)
+    outside = (place for place in env["PATH"].split(os.pathsep) if Path(place) != BIN)
+    return env | {"PATH": os.pathsep.join(outside)}
 
 
 def differs(expected: str, seen: str) -> str:
@@ -134,7 +144,7 @@ class Terminal:
 def run_page(page: str, service: Soldout, folder: Path, env: dict[str, str]) -> int:
     """Type a whole page; return how many snippets it had, and fail at the first that differs."""
     typed = 0
-    with Terminal(folder, env) as terminal:
+    with Terminal(folder, install(folder, env)) as terminal:
         for step in steps(at_home(page, service), folder):
             status, seen = terminal.type(step.command)
             where = f"line {step.line}: {step.command}"

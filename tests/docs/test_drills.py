@@ -6,6 +6,7 @@ Afterwards every buyer's order must be there, or what the page says of those tha
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -30,7 +31,10 @@ from workers.ledgers.sqlite_file import open_file
 
 DRILLED = {
     "deploy.md": ("Install",),
-    BACK_UP: ("Back up", "Try a backup out", "Restore", "Undo a restore", "On another host"),
+    BACK_UP: (
+        *("Back up", "Notice that one failed", "Try a backup out"),
+        *("Restore", "Undo a restore", "On another host"),
+    ),
     UPGRADE: ("Upgrade", "Go back"),
 }
 
@@ -92,6 +96,20 @@ def test_a_backup_is_made_tried_out_restored_and_that_undone(operator: Operator)
     operator.follow(BACK_UP, "Undo a restore")
     assert operator.service.audit("gala")["sold"] == sold
     check_sold_exactly(operator.service, crowd.wishes)
+
+
+def test_a_backup_that_fails_leaves_the_mark_of_the_last_one(operator: Operator) -> None:
+    backups = operator.host / "var/backups/soldout"
+    before = int(time.time())
+    told = operator.follow(BACK_UP, "Notice that one failed")
+    assert before <= int(told.split()[-1]) <= time.time()
+    assert len(list(backups.iterdir())) == 1
+    mark = operator.host / "var/lib/prometheus/node-exporter/soldout.prom"
+    mark.write_text("soldout_backup_success_timestamp_seconds 1\n")
+    backups.rename(backups.with_name("gone"))
+    assert "there is no folder" in operator.type("! /etc/cron.daily/soldout-backup 2>&1")
+    assert mark.read_text() == "soldout_backup_success_timestamp_seconds 1\n"
+    assert [path.name for path in mark.parent.iterdir()] == ["soldout.prom"]
 
 
 def test_another_host_sells_on_from_a_backup(operator: Operator) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from service import client
 from service.problems import KINDS
-from tests.docs.snippets import BIN, Step, blocks, commands, differs, run_page
+from tests.docs.snippets import Step, blocks, commands, differs, run_page
 from tests.harness import Soldout
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
@@ -18,8 +18,16 @@ PAGES = sorted(GUIDE.glob("[1-9]-*.md"))
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_page_runs_from_top_to_bottom(path: Path, demo: Soldout, tmp_path: Path) -> None:
-    env = demo.env | {"PATH": f"{BIN}:{demo.env['PATH']}"}
+    env = {name: value for name, value in demo.env.items() if name != "SOLDOUT_BIND"}
     assert run_page(path.read_text(), demo, tmp_path, env) >= 4
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_names_the_services_address_once(path: Path) -> None:
+    """Who serves elsewhere has one line to change."""
+    typed = [b.text for b in blocks(path.read_text(), "console", "python", "text")]
+    named = [line for text in typed for line in text.splitlines() if ":8000" in line]
+    assert named == ["$ export SOLDOUT_URL=http://127.0.0.1:8000"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

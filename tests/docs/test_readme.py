@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.docs.snippets import Block, Step, at_home, blocks, commands, differs
+from tests.docs.snippets import Block, Step, at_home, blocks, commands, differs, install
 from tests.harness import Soldout
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +26,11 @@ def test_there_is_something_to_run() -> None:
 
 
 @pytest.mark.parametrize("step", COMMANDS, ids=lambda step: step.command)
-def test_the_readmes_command_does_what_it_says(step: Step, demo: Soldout) -> None:
+def test_the_readmes_command_does_what_it_says(step: Step, demo: Soldout, tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", at_home(step.command, demo)],
-        env={**os.environ, **demo.env},
-        cwd=ROOT,
+        env=install(tmp_path, demo.env),
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=30,

@@ -211,9 +211,13 @@ def test_orders_are_listed_in_pages_in_the_order_of_sale(admin: Visitor, event: 
         assert path == "" or path.startswith("/")
     assert (listed, pages) == (bought, 3)
     assert admin.get(f"/events/{event}/orders").json() == {"orders": bought}
-    assert admin.get(f"/events/{event}/orders?limit=0").json() == {"orders": bought[:1]}
+    reason = "a whole number from 1; a page has 1000 orders at most"
+    for nonsense in ("0", "-1", "x"):
+        answer = admin.get(f"/events/{event}/orders?limit={nonsense}")
+        errors = [{"field": "limit", "reason": reason}]
+        check_problem(answer, 422, "invalid-request", errors=errors)
     assert len(admin.get(f"/events/{event}/orders?limit=999999").json()["orders"]) == 7
-    for query in ("limit=-1", "limit=x", "after=1.5", "limit=²", "after=" + "9" * 16):
+    for query in ("after=-1", "after=1.5", "limit=²", "after=" + "9" * 16):
         answer = admin.get(f"/events/{event}/orders?{query}")
         check_problem(answer, 422, "invalid-request", errors=answer.json()["errors"])
     check_problem(admin.get("/events/nowhere/orders"), 404, "unknown-event")

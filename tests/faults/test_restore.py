@@ -93,7 +93,10 @@ def test_what_a_killed_restore_left_is_not_restored_and_not_removed(tmp_path: Pa
 
 @pytest.mark.parametrize(
     "harm",
-    ["a flipped bit", "swapped pages", "cut off", "untrue", "no database", "another's", "none"],
+    [
+        *("a flipped bit", "swapped pages", "cut off", "untrue", "no database", "another's"),
+        *("none", "a directory"),
+    ],
 )
 def test_a_backup_that_is_no_good_is_refused_before_anything_is_touched(
     tmp_path: Path, harm: str
@@ -116,11 +119,17 @@ def test_a_backup_that_is_no_good_is_refused_before_anything_is_touched(
         copy.write_text("precious")
     else:
         copy.unlink()
-        if harm == "another's":
+        if harm == "a directory":
+            copy.mkdir()
+        elif harm == "another's":
             sqlite3.connect(copy).execute("CREATE TABLE t (x)").connection.close()
     before = state_of(data_dir)
     line = refused(restore(data_dir, copy, "--replace"))
-    assert str(copy) in line
+    assert line.count(str(copy)) == 1, line
+    damaged = harm in ("a flipped bit", "swapped pages", "cut off")
+    assert ("damaged and was not restored, take another backup: " in line) == damaged
+    assert "restore a backup" not in line, "one just tried to"
+    assert ("is a directory; name a file in it" in line) == (harm == "a directory")
     assert state_of(data_dir) == before
     assert len(history.orders) > 100
 

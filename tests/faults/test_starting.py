@@ -89,6 +89,13 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(
         assert value not in ended.stderr
 
 
+def test_a_misspelled_setting_is_told_once_with_the_name_that_is_meant(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", wokers=3, url="http://127.0.0.1:1") as service:
+        told = [line for line in service.log().splitlines() if "is no setting" in line]
+    assert len(told) == 1
+    assert "_WOKERS is no setting and is ignored; is SOLDOUT_WORKERS meant?" in told[0]
+
+
 def garbage(path: Path) -> str:
     path.write_bytes(b"not a database, and longer than a header of one\n" * 100)
     return "file is not a database"

@@ -32,6 +32,12 @@ def test_the_program_without_a_lock_must_go_red_and_all_others_green(
     assert as_expected(runs) is expected
 
 
+def test_what_sounds_like_a_fault_and_is_none_is_explained() -> None:
+    text = ending([run()], PAGE, LOG)
+    assert "1 no answer (impatient clients hang up early, on purpose, and ask again)" in text
+    assert "1 pending (202: " in text
+
+
 def test_the_last_lines_have_the_counts_beside_each_other_and_the_pages_path() -> None:
     *counts, empty, files, last = ending([oversold(), run()], PAGE, LOG).splitlines()[-10:]
     assert [line.split()[-2:] for line in counts[-5:]] == [

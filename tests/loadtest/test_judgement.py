@@ -76,4 +76,5 @@ def test_the_summary_tells_what_clients_heard_and_how_to_draw_the_same_choices()
     text = summary(good_run())
     assert "rush: 4 tickets, 3 purchases, 3 looks, SOLDOUT_LOADTEST_SEED=7" in text
     assert "2 replayed" in text
-    assert "1 no answer" in text
+    assert "1 no answer (impatient clients hang up early, on purpose, and ask again)" in text
+    assert "1 pending (202: " in text

@@ -31,6 +31,7 @@ def test_one_run_says_that_it_was_exact_and_what_was_checked() -> None:
     assert "oversold</p>" not in text
     assert re.search(r"<b>✓ kept:</b> 3 orders checked|<b>✓ kept:</b> 2 orders checked", text)
     assert "&lt;L&amp;x&gt;" in text
+    assert "<b>1</b> no answer (impatient clients hang up early, on purpose" in text
 
 
 def test_two_runs_stand_side_by_side_with_the_wrong_one_in_red() -> None:

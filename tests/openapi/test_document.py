@@ -137,6 +137,13 @@ def test_patterns_are_those_of_json_schema(documented: Documented) -> None:
         assert pattern.endswith("$")
 
 
+def test_a_process_id_is_one_that_can_be_signalled_or_none(documented: Documented) -> None:
+    """A signal to 0 goes to a whole group of processes, the sender among them."""
+    worker = documented.document["components"]["schemas"]["Worker"]["properties"]
+    assert {"type": "integer", "minimum": 1} in worker["pid"]["anyOf"]
+    assert {"type": "null"} in worker["pid"]["anyOf"]
+
+
 def test_only_the_administration_is_asked_for_a_key(
     soldout: Soldout, documented: Documented
 ) -> None:

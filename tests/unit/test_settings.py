@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,14 @@ from workers.settings import (
     Settings,
     check_redis_is_meant,
     make_admin_key,
+    nearest_name,
     read_admin_keys,
     read_settings,
+    unknown_names,
 )
 
 KEY = "a-key-of-the-administration"
+ROOT = Path(__file__).parents[2]
 HASHED = "sha256:" + 32 * "0f"
 
 
@@ -414,3 +418,36 @@ def test_all_files_lie_in_the_data_directory_wherever_the_service_was_started(
     assert settings.ledger_path.parent == settings.data_path
     assert settings.run_path.parent == settings.data_path
     assert settings.admin_key_path.parent == settings.data_path
+
+
+# --- names that nobody reads ---
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("SOLDOUT_WOKERS", "SOLDOUT_WORKERS"),
+        ("SOLDOUT_WORKER", "SOLDOUT_WORKERS"),
+        ("SOLDOUT_WEBPROCESSES", "SOLDOUT_WEB_PROCESSES"),
+        ("SOLDOUT_ADMINKEY", "SOLDOUT_ADMIN_KEY"),
+        ("SOLDOUT_DATADIR", "SOLDOUT_DATA_DIR"),
+        ("SOLDOUT_URI", "SOLDOUT_URL"),
+        ("SOLDOUT_COLOUR", None),
+    ],
+)
+def test_a_name_that_nobody_reads_is_found_with_the_one_that_is_meant(
+    typed: str, meant: str | None
+) -> None:
+    assert unknown_names({typed: "3", "SOLDOUT_WORKERS": "3", "WOKERS": "3"}) == [typed]
+    assert nearest_name(typed) == meant
+
+
+def test_every_name_that_the_project_speaks_of_is_known() -> None:
+    """Compose, make, tests and clients have names of their own beside the settings."""
+    folders = ("docs", "loadtest", "service", "tests", "workers")
+    files = [ROOT / name for name in ("Makefile", "Dockerfile", "docker-compose.yml", "README.md")]
+    files += [path for name in folders for path in (ROOT / name).rglob("*.*") if path.is_file()]
+    texts = [path.read_text(errors="ignore") for path in files if path != Path(__file__)]
+    names = {name for text in texts for name in re.findall(r"(?<!_)\bSOLDOUT_[A-Z_]*[A-Z]\b", text)}
+    assert {"SOLDOUT_PORT", "SOLDOUT_URL", "SOLDOUT_TEST_SEED", "SOLDOUT_LOADTEST_RUN"} <= names
+    assert unknown_names(dict.fromkeys(names, "")) == []

@@ -11,10 +11,18 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.views import mark_terms, to_rfc3339, view_event, view_order, view_stock
+from service.views import (
+    mark_terms,
+    to_rfc3339,
+    view_event,
+    view_order,
+    view_stock,
+    view_worker,
+)
 from tests.harness import SEED
 from tests.unit.builders import gala, gala_with_boxes, order_id
 from workers.domain import Event, Order, OrderItem, TicketType, ticket_code
+from workers.hearts import HostPulse, Phase, Pulse
 
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 
@@ -184,3 +192,10 @@ def test_terms_are_the_same_however_much_is_left_and_in_every_process() -> None:
     sold = replace(event, ticket_types=[replace(BOX, capacity=99, sold=5, held=4)])
     changed = replace(sold, switch="paused", next_number=6, entries=7)
     assert mark_terms(event) == mark_terms(changed) == "cf4abf4b13d0"
+
+
+@pytest.mark.parametrize(("pid", "shown"), [(0, None), (4711, 4711)])
+def test_a_worker_without_a_process_yet_shows_none(pid: int, shown: int | None) -> None:
+    """`kill -STOP 0` would stop the very program that read it here."""
+    pulse = Pulse(1, pid, 0, 0, 0, Phase.BOOTING, ready=False, batches=0, purchases=0)
+    assert view_worker(HostPulse("box-office", pulse)).pid == shown

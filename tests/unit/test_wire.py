@@ -279,7 +279,7 @@ def test_a_purchase_that_breaks_a_rule_is_told_which_field_and_why(
 @pytest.mark.parametrize(
     ("field", "body"),
     [
-        ("ticket_types", "{}"),
+        ("", "{}"),
         ("ticket_types", '{"capacity": 1, "ticket_types": [{"id": "a", "capacity": 1}]}'),
         ("ticket_types", '{"ticket_types": []}'),
         ("ticket_types", TYPES % '{"id": "a", "capacity": 2}'),
@@ -323,6 +323,26 @@ def test_an_event_that_breaks_a_rule_is_told_which_field_and_why(
     told, reason = told_invalid(response)
     assert told == field
     assert reason
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ("{}", "capacity or ticket_types: required"),
+        ('{"name": "The gala"}', "capacity or ticket_types: required"),
+        (
+            TYPES[:-1] % '{"id": "b", "capacity": 1}' + ', "capacity": 5}',
+            "ticket_types: not together with capacity",
+        ),
+    ],
+)
+def test_an_event_with_nothing_to_sell_and_one_with_too_much_are_told_apart(
+    client: FlaskClient, body: str, detail: str
+) -> None:
+    response = client.put("/events/gala", data=body, content_type="application/json")
+    told_invalid(response)
+    assert response.json is not None
+    assert response.json["detail"] == detail
 
 
 def test_all_prices_of_an_event_are_in_one_currency(client: FlaskClient) -> None:

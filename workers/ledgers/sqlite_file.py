@@ -46,7 +46,7 @@ def reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
             raise Inconsistent(f"the ledger refused a row: {error}") from error
         except apsw.Error as error:
             if is_damage(error):
-                raise damaged(_in_a_line(error)) from error
+                raise LedgerDamaged(_in_a_line(error)) from error
             raise LedgerFault(f"the ledger: {type(error).__name__}: {_in_a_line(error)}") from error
         except OverflowError as error:
             raise Inconsistent(f"no row of the ledger holds that: {error}") from error
@@ -54,11 +54,6 @@ def reporting_faults(method: Callable[P, R]) -> Callable[P, R]:
             raise Inconsistent(f"a row of the ledger cannot be read: {error}") from error
 
     return guarded
-
-
-def damaged(what: str) -> LedgerDamaged:
-    """Return what to raise for a ledger that does not hold what was written."""
-    return LedgerDamaged(f"the ledger is damaged, restore a backup: {what}")
 
 
 def is_damage(error: apsw.Error) -> bool:
@@ -106,7 +101,7 @@ def refusing_to_start(path: Path) -> Iterator[None]:
         yield
     except apsw.Error as error:
         if is_damage(error) and not isinstance(error, apsw.NotADBError):
-            raise damaged(f"{path}: {_in_a_line(error)}") from error
+            raise LedgerDamaged(f"{path}: {_in_a_line(error)}") from error
         passing = isinstance(error, apsw.BusyError | apsw.FullError | apsw.IOError)
         if passing and not is_damage(error):
             raise LedgerFault(f"the ledger {path}: {_in_a_line(error)}") from error

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from workers.ledgers.sqlite_file import damaged
+from workers.errors import LedgerDamaged
 
 STEPS_BETWEEN_CLOCKS: Final = 10_000  # of SQLite's machine: below a millisecond
 SLOW_AT_MOST: Final = 4  # times longer, by the clock
@@ -73,16 +73,16 @@ def _check_size(connection: apsw.Connection) -> None:
     """Look whether the last page is whole: SQLite would fill it up, and compare no checksum."""
     page_bytes = connection.execute("PRAGMA page_size").get
     if os.stat(connection.db_filename("main")).st_size % page_bytes:  # noqa: PTH116 - it is a str
-        raise damaged("its last page is not whole")
+        raise LedgerDamaged("its last page is not whole")
 
 
 def _check_counters(connection: apsw.Connection, select: str) -> None:
     for (event_id,) in connection.execute(select):
-        raise damaged(f"the counters of {event_id!r} are not those of its orders")
+        raise LedgerDamaged(f"the counters of {event_id!r} are not those of its orders")
 
 
 def _check_trees(connection: apsw.Connection) -> None:
     for (finding,) in connection.execute("PRAGMA integrity_check(1)"):
         if finding != ALL_IS_WELL:
             words = " ".join(str(finding).split())
-            raise damaged(repr(words))
+            raise LedgerDamaged(repr(words))
