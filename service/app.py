@@ -24,6 +24,7 @@ from service.desk import Desk
 from service.lean import LeanFlask
 from service.measures import Measures
 from service.now import Watch
+from service.shown import Shown
 from service.stores import open_store
 from service.streams import Streams
 from service.traces import Traces
@@ -39,6 +40,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     measures = Measures(settings)
     store = open_store(settings, measures.slot)
     reader, carrier = store.reader, store.carrier
+    shown = Shown(reader)
+    store = store._replace(reader=shown)
     desk = Desk(settings, carrier)
     keys = admin.Keys(read_admin_keys(settings))
 
@@ -51,18 +54,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.access_log:
         AccessLog(settings).install(app)
     problems.install(app, measures.slot)
-    app.register_blueprint(purchases.blueprint(desk, reader, measures, settings.server_timing))
-    app.register_blueprint(events.blueprint(reader))
-    streams = Streams(reader, settings.streams_max, app.logger)
+    app.register_blueprint(
+        purchases.blueprint(desk, reader, shown, measures, settings.server_timing)
+    )
+    app.register_blueprint(events.blueprint(shown))
+    streams = Streams(shown, settings.streams_max, app.logger)
     app.extensions["streams"] = streams  # for the web process, which ends them when it leaves
-    board = live.Board(reader, store.settled)
+    board = live.Board(reader, lambda: store.settled() + shown.reads)
     app.register_blueprint(live.blueprint(board, streams))
-    app.register_blueprint(pages.blueprint(reader, board.recent))
+    app.register_blueprint(pages.blueprint(shown, board.recent))
     app.register_blueprint(openapi.blueprint())
     app.register_blueprint(health.blueprint(health.Readiness(desk)))
-    app.register_blueprint(admin.blueprint(desk, reader, keys, store.workers))
+    app.register_blueprint(admin.blueprint(desk, shown, keys, store.workers))
     watch = Watch(settings, store, desk)
-    app.register_blueprint(office.blueprint(watch, reader, board.recent, keys.check))
+    app.register_blueprint(office.blueprint(watch, shown, board.recent, keys.check))
     exporter = metrics.Exporter(settings, store, measures.slot)
     app.register_blueprint(metrics.blueprint(exporter, settings, keys.check))
 

@@ -27,8 +27,10 @@ NOT_NOW = "It cannot be sold just now. The same key is safe to send again."
 TIMING = "HTTP_X_SERVER_TIMING"  # who sends this header, whatever it says, wants `Server-Timing`
 
 
-def blueprint(desk: Desk, reader: LedgerReader, measures: Measures, timing: Timing) -> Blueprint:
-    """Return the routes of buyers."""
+def blueprint(
+    desk: Desk, reader: LedgerReader, shown: LedgerReader, measures: Measures, timing: Timing
+) -> Blueprint:
+    """Return the routes of buyers; `shown` counts what they look at."""
     routes = Blueprint("purchases", __name__)
     complaints = Complaints(log, SAID_AGAIN_MS)
 
@@ -82,7 +84,7 @@ def blueprint(desk: Desk, reader: LedgerReader, measures: Measures, timing: Timi
     @routes.get("/orders/<wanted>")
     def show(wanted: str) -> Answer:
         wanted = wanted.lower()
-        order = reader.order(wanted) if is_order_id(wanted) else None
+        order = shown.order(wanted) if is_order_id(wanted) else None
         if order is None:
             raise Problem("not-settled", "No order has this id, or not yet.")
         return answer(view_order(order), 200, NOT_STORED)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import pytest
+import requests
 
 from tests.faults.crowd import check_sold_exactly
 from tests.harness import SEED, wait_until
@@ -88,6 +89,21 @@ def test_an_order_bought_here_is_read_there_and_replayed_there_by_its_key(
     cancelled = there.admin("POST", f"{bought.headers['Location']}/cancel")
     assert cancelled.status_code == 200
     assert here.admin("GET", bought.headers["Location"]).json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("way", ["", "/events/told/orders", "/events/told/audit"])
+def test_a_host_shows_nothing_older_than_it_has_told(service: Service, way: str) -> None:
+    """Of a sale on another host it knows nothing, until somebody looks at that here."""
+    here, there = service.webs
+    here.put_event("told", capacity=1_000)
+    remaining = f"{there.url}/remaining/told"
+    with requests.Session() as looker:  # one connection leads to one web process
+        looker.headers["Authorization"] = f"Bearer {there.admin_key}"
+        for _ in range(20):
+            before = looker.get(remaining, timeout=30).json()["sold"]
+            order = here.buy("told").headers["Location"]
+            assert looker.get(there.url + (way or order), timeout=30).status_code == 200
+            assert looker.get(remaining, timeout=30).json()["sold"] == before + 1
 
 
 def test_each_hosts_remaining_is_as_fresh_as_promised(service: Service) -> None:
