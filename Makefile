@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for something; those of a file share services. The short ones, of the units, go last.
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
+SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install dev run test test-long test-compose simulate model lint format loadtest crowd show chaos bench growth lock clean
 

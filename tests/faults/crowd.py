@@ -160,7 +160,7 @@ class Line:
         return self._socket
 
     def _connect(self) -> None:
-        if self._socket is not None and select.select([self._socket], [], [], 0)[0]:
+        if self._socket is not None and _is_readable(self._socket):
             self.close()  # the service hung up while nothing was asked: it announced that in time
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), SILENCE_SECONDS)
@@ -194,6 +194,12 @@ class Line:
         if not data:
             raise ConnectionError("hung up")
         return data
+
+
+def _is_readable(line: socket.socket) -> bool:
+    poll = select.poll()  # not select(), which knows no descriptor above 1,023
+    poll.register(line, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Crowd:

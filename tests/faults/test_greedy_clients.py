@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -49,6 +50,9 @@ def test_who_never_reads_his_answers_is_let_go(tmp_path: Path) -> None:
 
 def test_who_waits_for_a_place_while_it_leaves_gets_one(tmp_path: Path) -> None:
     """All places are taken by who asks for nothing, and one more has been let in by the kernel."""
+    many, limit = CONNECTIONS_MAX + 1_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert limit >= many, "too few descriptors are allowed"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with (
         serving(tmp_path / "data", web_processes=1, max_in_flight=1) as service,
         ExitStack() as stack,
