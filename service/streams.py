@@ -150,9 +150,9 @@ class Streams:
 
         Reading counts by the wall clock: on Redis most of it is work of the shards.
         """
-        began_ms = clock_ms()
+        began_ms, as_of_ms = clock_ms(), wall_ms()  # before it reads, as for `/remaining`
         try:
-            self._changes.update(self._reader.events(), wall_ms())
+            self._changes.update(self._reader.events(), as_of_ms)
         except UNREADABLE as fault:
             if clock_ms() - self._read_ms > BLIND_MS:
                 self._complaints.say("%d streams end: %s", len(self._streams), fault)
