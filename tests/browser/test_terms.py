@@ -132,6 +132,8 @@ def test_a_click_is_not_for_a_price_that_came_under_the_pointer_and_other_events
     other = f"other-{secrets.token_hex(4)}"
     put(soldout, other)
     shop = open_shop().live()
+    for name in (event, other):  # a page may be older than they are, and take them over later
+        expect(shop.sale(name).buy_button).to_have_text("Buy 1 ticket · €25.00")
     shop.page.evaluate(NOTE_NEWCOMERS)
     put(soldout, event, DEARER)
     expect(shop.sale(event).buy_button).to_have_text("Buy 1 ticket · €50.00")
