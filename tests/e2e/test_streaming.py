@@ -79,7 +79,7 @@ def test_whoever_looks_on_is_told_that_a_price_or_a_time_has_changed(
 def await_page(visitor: Visitor, terms: str) -> None:
     """Wait until the page of what is on sale, which is made a few times a second, says so too."""
     mark = f'data-terms="{terms}"'
-    wait_until(lambda: mark in visitor.get("/").text, 5, "the page is made anew")
+    wait_until(lambda: mark in visitor.get("/").text, 20, "the page is made anew")
 
 
 def test_terms_stay_the_same_whatever_is_sold_sized_or_paused(
