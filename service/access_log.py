@@ -118,10 +118,11 @@ class AccessLog:
     def flush(self) -> None:
         """Write what has gathered; lines that cannot be written are lost."""
         if self._lines:
-            text = b"\n".join([*self._lines, b""])
+            text = memoryview(b"\n".join(self._lines) + b"\n")
             self._lines.clear()
             with suppress(OSError):  # the disk is full, or nobody reads
-                os.write(sys.stderr.fileno(), text)
+                while text:  # a signal may come in between
+                    text = text[os.write(sys.stderr.fileno(), text) :]
 
 
 def _tell(line: Line, asked: Asked) -> None:

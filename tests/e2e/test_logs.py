@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,7 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +23,9 @@ import requests
 
 from service.access_log import LINES_MAX
 from tests.e2e.conftest import MOMENT, Visitor
-from tests.harness import Soldout, ended, serving, wait_until
+from tests.harness import Soldout, ended, serving, state_of, wait_until
 
+PIPE_PAGE = 4_096  # a pipe is full when it has no whole one left
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -131,31 +136,74 @@ def test_by_default_a_request_leaves_no_line(tmp_path: Path, share: int | None, 
     assert routes.count("/remaining") == found
 
 
-class Unlogged(Soldout):
-    """A service whose log has no room for anything."""
+class LoggingTo(Soldout):
+    """A service whose log goes where a test says."""
+
+    def __init__(self, log: int, data_dir: Path) -> None:
+        super().__init__(data_dir, web_processes=1, access_log=1)
+        self._log = log
 
     def launch(self) -> Self:
-        """Start it with a full disk under its log."""
+        """Start it and do not wait."""
         command = [sys.executable, "-m", "service", *self.command]
-        with Path("/dev/full").open("wb") as full:
-            self.process = subprocess.Popen(
-                command, env=self.env, stdout=full, stderr=full, process_group=0
-            )
+        self.process = subprocess.Popen(
+            command, env=self.env, stdout=self._log, stderr=self._log, process_group=0
+        )
         return self
+
+
+def look_often(service: Soldout, count: int) -> bytes:
+    """Ask so many times at once on one connection, and return all answers."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as line:
+        line.sendall(b"GET /remaining/gala HTTP/1.1\r\nHost: x\r\n\r\n" * count)
+        line.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: line.recv(1 << 20), b""))
 
 
 def test_a_log_that_cannot_be_written_spoils_no_answer(tmp_path: Path) -> None:
     """A sale that is in the ledger would be told as a fault: many lines are written at once."""
     count = 4 * LINES_MAX
-    with ended(Unlogged(tmp_path / "data", web_processes=1, access_log=1)) as service:
+    with (
+        Path("/dev/full").open("wb") as full,
+        ended(LoggingTo(full.fileno(), tmp_path / "data")) as service,
+    ):
         service.start().put_event("gala", capacity=1)
-        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as line:
-            line.sendall(b"GET /remaining/gala HTTP/1.1\r\nHost: x\r\n\r\n" * count)
-            line.shutdown(socket.SHUT_WR)
-            answers = b"".join(iter(lambda: line.recv(1 << 20), b""))
-        assert answers.count(b"HTTP/1.1 200 OK") == count
+        assert look_often(service, count).count(b"HTTP/1.1 200 OK") == count
         assert service.buy("gala").status_code == 201
         assert service.terminate() == 0
+
+
+def test_a_signal_cuts_no_line_off(tmp_path: Path) -> None:
+    """Whoever reads the log is slow, so that the web process waits in the middle of a line."""
+    count, found = 4 * LINES_MAX, bytearray()
+    reads, writes = os.pipe()
+    room = fcntl.fcntl(writes, fcntl.F_GETPIPE_SZ)
+
+    def fill_up() -> bool:
+        told = fcntl.ioctl(reads, termios.FIONREAD, bytes(4))
+        return int.from_bytes(told, sys.byteorder) > room - PIPE_PAGE
+
+    def read_on() -> None:
+        while piece := os.read(reads, 1 << 20):
+            found.extend(piece)
+
+    reader, asking = threading.Thread(target=read_on), ThreadPoolExecutor(1)
+    with ended(LoggingTo(writes, tmp_path / "data")) as service, asking:
+        service.start().put_event("gala", capacity=1)
+        os.close(writes)
+        asking.submit(look_often, service, count)
+        wait_until(fill_up, 20, "the pipe is full")
+        [web] = service.family()["web"]
+        wait_until(lambda: state_of(web) == "S", 20, "it waits")
+        os.kill(web, signal.SIGUSR1)
+        reader.start()
+        wait_until(
+            lambda: found.count(b'"route":"/remaining/<event_id>"') == count, 20, "all lines"
+        )
+    reader.join()
+    os.close(reads)
+    for line in found.splitlines():
+        json.loads(line)
 
 
 def send_garbage(service: Soldout) -> None:
