@@ -44,8 +44,12 @@ def render(show: Show) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": count, "ms": milliseconds, "name": name}
-    environment.filters["with_meaning"] = with_meaning
+    environment.filters |= {
+        "count": count,
+        "ms": milliseconds,
+        "name": name,
+        "with_meaning": with_meaning,
+    }
     scale = charts.scale_of(show.runs)
     pictures = {
         kind: [Markup(draw(run, scale)) for run in show.runs]  # noqa: S704 - our own SVG, its words escaped

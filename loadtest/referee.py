@@ -135,13 +135,13 @@ class Referee:
         that of the last one, and only then are the books final.
         """
         in_doubt = [purchase for purchase in purchases if purchase.in_doubt]
-        self._all(self._ask_until_certain, in_doubt)
+        self._all(self._ask_until_told, in_doubt)
         if untold := [purchase for purchase in in_doubt if not purchase.told]:
             time.sleep(CERTAIN_AFTER_SECONDS)
             self._all(self._look_up, untold)
         return len(in_doubt)
 
-    def _ask_until_certain(self, purchase: Purchase) -> None:
+    def _ask_until_told(self, purchase: Purchase) -> None:
         limit = time.monotonic() + IN_DOUBT_SECONDS
         while time.monotonic() < limit:
             answer = purchase.ask()

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 from service import wire
 from service.answers import NOT_STORED, SECURITY, Answer, answer
 from service.desk import Desk
-from service.keys import is_order_id, order_id, read_key
+from service.keys import order_id, read_key, read_order_id
 from service.order_pages import read_page, write_csv
 from service.problems import Problem
 from service.query import read_number
@@ -102,10 +102,10 @@ def blueprint(
 
     @routes.post("/orders/<wanted>/cancel")
     def cancel_order(wanted: str) -> Answer:
-        wanted = wanted.lower()
-        if not is_order_id(wanted):
+        known = read_order_id(wanted)
+        if known is None:
             raise Problem("not-settled", "No order has this id.")
-        cancelled = settled(CancelOrder(desk.deadline_ms(), wanted), Cancelled)
+        cancelled = settled(CancelOrder(desk.deadline_ms(), known), Cancelled)
         return answer(view_order(cancelled.order), 200, NOT_STORED)
 
     @routes.get("/orders")

@@ -39,6 +39,12 @@ def is_order_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def read_order_id(text: str) -> str | None:
+    """Return an order's id as it was given out, in whatever case it comes, or None."""
+    found = text.lower()
+    return found if is_order_id(found) else None
+
+
 def order_id(secret: bytes, key: str) -> str:
     """Return the id of the order that this key may become: the same on every host, at any time.
 

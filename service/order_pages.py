@@ -13,6 +13,7 @@ from typing import Final
 
 import gevent
 
+from service.spreadsheets import plain
 from service.views import view_order
 from workers.domain import Order
 from workers.ledgers import LedgerReader
@@ -54,7 +55,7 @@ def _rows(order: Order) -> Iterator[tuple[str, ...]]:
             view.id,
             view.status,
             view.sold_at,
-            _plain(view.buyer or ""),
+            plain(view.buyer or ""),
             ticket.ticket_type,
             str(ticket.number),
             ticket.code,
@@ -65,8 +66,3 @@ def _lines(rows: Iterable[Iterable[str]]) -> str:
     lines = io.StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()
-
-
-def _plain(text: str) -> str:
-    """Keep a spreadsheet from taking what a buyer wrote for a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -9,7 +9,7 @@ from flask import Blueprint, Request, request
 from service import wire
 from service.answers import NOT_STORED, Answer, answer
 from service.desk import Desk
-from service.keys import is_order_id, order_id, quote_key, read_key
+from service.keys import order_id, quote_key, read_key, read_order_id
 from service.measures import ASKED, Asked, Measures
 from service.preferences import read_preferences
 from service.problems import SAID_AGAIN_MS, Problem, slug_of
@@ -83,8 +83,8 @@ def blueprint(
 
     @routes.get("/orders/<wanted>")
     def show(wanted: str) -> Answer:
-        wanted = wanted.lower()
-        order = shown.order(wanted) if is_order_id(wanted) else None
+        known = read_order_id(wanted)
+        order = shown.order(known) if known else None
         if order is None:
             raise Problem("not-settled", "No order has this id, or not yet.")
         return answer(view_order(order), 200, NOT_STORED)

@@ -20,7 +20,10 @@ class Shown:
         self._reader = reader
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the reader has under this name, so that calling it counts."""
+        """Return what the reader has under this name, so that calling it counts.
+
+        Asked once for each method: it stands among the attributes then.
+        """
         read = getattr(self._reader, name)
         if not callable(read):
             return read
@@ -31,4 +34,5 @@ class Shown:
             self.reads += 1
             return found
 
+        setattr(self, name, count)
         return count

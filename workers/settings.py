@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -174,12 +173,14 @@ def _shown(name: str, value: str) -> str:
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     """Return SOLDOUT_ variables that no program of ours reads: most likely misspelled."""
-    unread = (name for name in environ if name.startswith(PREFIX) and name not in _known_names())
-    return sorted(name for name in unread if not name.startswith(OF_OTHERS))
+    ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(OF_OTHERS)}
+    return sorted(ours - _known_names())
 
 
 def nearest_name(unknown: str) -> str | None:
     """Return the name that is most likely meant, without which a reader would have to search."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for a misspelling; no start waits for it
+
     known = {name.removeprefix(PREFIX): name for name in _known_names()}
     near = get_close_matches(unknown.removeprefix(PREFIX), known, n=1, cutoff=ALIKE)
     return known[near[0]] if near else None

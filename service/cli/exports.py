@@ -6,12 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-FORMULA = ("=", "+", "-", "@")  # what so begins, the service writes with a ' for spreadsheets
+from service.spreadsheets import plain
 
 
 def lines_of_buyer(pieces: Iterable[bytes], buyer: str) -> Iterator[bytes]:
     """Yield the head and the lines of one buyer, as they came."""
-    written = f"'{buyer}" if buyer.startswith(FORMULA) else buyer
+    written = plain(buyer)
     lines = _lines(pieces)
     head = next(lines)
     yield head

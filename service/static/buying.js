@@ -3,7 +3,7 @@
 
 import { showOrders, ticketOf } from "./bought.js";
 import { wish } from "./choice.js";
-import { forget, makePurchase, renew, settle, unsettled } from "./purchases.js";
+import { forget, keptOf, makePurchase, renew, settle } from "./purchases.js";
 import { saleOf } from "./sales.js";
 import { setPhase } from "./swap.js";
 import { announce, byId, copyOf, count, plural, setText } from "./words.js";
@@ -82,9 +82,7 @@ export function showDoubt(purchase) {
 
 /** Ask nothing any more about what another tab has found out, or forgotten. */
 export function dropDoubts() {
-  const { fresh, stale } = unsettled();
-  const open = [...fresh, ...stale].map((purchase) => purchase.key);
-  for (const box of [...byId("unsure").children]) if (!open.includes(box.dataset.key)) box.remove();
+  for (const box of [...byId("unsure").children]) if (!keptOf(box.dataset.key)) box.remove();
 }
 
 /** Nobody knows what became of it, and too much time went by to buy it unasked. */

@@ -65,6 +65,9 @@ export function makePurchase(wish) {
 
 const isFresh = (purchase) => Date.now() - purchase.at < FRESH_MS;
 
+/** Return a purchase whose fate is still to be found out, as it is kept by now. */
+export const keptOf = (key) => store.list(PENDING).find((purchase) => purchase.key === key);
+
 /** Return purchases whose fate is not known: those to go on with, and those too old for that. */
 export function unsettled() {
   const all = store.list(PENDING).sort((a, b) => a.at - b.at);
@@ -95,21 +98,16 @@ export async function settle(purchase, doubt) {
     doubt();
     await pause(Math.max(answer.retryMs ?? 0, backoff(failures)));
   }
-  return isKept(purchase) ? {} : { ended: true }; // the tab was open, or the computer asleep, for long
+  return keptOf(purchase.key) ? {} : { ended: true }; // the tab was open, or the computer asleep, for long
 }
 
 /** Another tab follows the same purchase. Where that one was told that nothing was bought, or to forget
  * it, this one may not buy; where it was told of an order, asking again only shows that. */
 function mayAsk(purchase) {
   if (store.list(ORDER).some(({ key }) => key === purchase.key)) return true;
-  return isKept(purchase) && isFresh(purchase);
-}
-
-/** Say whether its fate is still to be found out, and take over since when somebody wants it. */
-function isKept(purchase) {
-  const kept = store.list(PENDING).find(({ key }) => key === purchase.key);
-  purchase.at = kept?.at ?? purchase.at;
-  return Boolean(kept);
+  const kept = keptOf(purchase.key);
+  if (kept) purchase.at = kept.at; // somebody may have renewed it
+  return Boolean(kept) && isFresh(purchase);
 }
 
 async function ask(purchase) {
