@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from typing import Final, Protocol
 
@@ -28,6 +30,7 @@ BOOT_FAILED: Final = 3  # exit status: respawning would not help
 BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while
 BOOT_DEATHS_MAX: Final = 5  # in a row without a worker becoming ready: it cannot work here
 DRAIN_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death is noticed at once
 # Asks a worker to leave. No SIGTERM: `timeout` and systemd send that to all processes, and workers
 # are needed until the web has answered everybody.
 LEAVE: Final = signal.SIGUSR2
@@ -59,7 +62,7 @@ class Site(Protocol):
 
 
 class Pool:
-    """Worker 1 … worker N of this host. Call `manage` often; it never blocks for long."""
+    """Worker 1 … worker N of this host. Call `look` again and again; it never blocks for long."""
 
     def __init__(self, settings: Settings, site: Site, slot: Slot) -> None:
         self._workers = settings.workers
@@ -69,11 +72,6 @@ class Pool:
         self._processes: dict[int, ForkProcess] = {}
         self._managed_ms = clock_ms()
         self._boot_deaths = 0
-
-    @property
-    def sentinels(self) -> list[int]:
-        """Descriptors that become readable when a worker ends."""
-        return [process.sentinel for process in self._processes.values()]
 
     @property
     def ready(self) -> bool:
@@ -87,20 +85,46 @@ class Pool:
         for worker in range(1, self._workers + 1):
             self._spawn(worker)
 
-    def manage(self) -> None:
-        """Reap who died, murder who hangs, and start others in their place. Raises BootFailed."""
-        self._reap()
+    def look(self) -> None:
+        """Wait a moment; reap who died, murder who hangs, and start others in their place.
+
+        Raises BootFailed.
+        """
+        dead = self._wait_for_deaths()
+        for worker, status in dead.items():
+            if status == BOOT_FAILED:
+                raise BootFailed(f"worker {worker} cannot start; the reason stands above")
+            self._count_death(self._hearts.pulse(worker), status)
+            log.warning("worker %d ended with status %d: started again", worker, status)
+        if self._free_lock_of(dead):
+            for worker in dead:
+                self._spawn(worker)
+        else:
+            log.warning("it took the lock along: all workers start again under a new one")
+            self.kill()
+            self.start()
         self._murder()
         self._site.look(ready=self.ready)
 
     def drain(self) -> None:
-        """Let every worker finish what waits, and leave."""
+        """Let every worker finish what waits, and leave; murder who hangs meanwhile."""
         for process in self._processes.values():
             if process.pid is not None and process.exitcode is None:
                 os.kill(process.pid, LEAVE)
         limit = time.monotonic() + DRAIN_SECONDS
-        for process in self._processes.values():
-            process.join(max(0.0, limit - time.monotonic()))
+        while self._processes and time.monotonic() < limit:
+            dead = self._wait_for_deaths()
+            died = [worker for worker, status in dead.items() if status not in (0, -LEAVE)]
+            for worker in died:
+                log.warning(
+                    "worker %d ended with status %d instead of leaving", worker, dead[worker]
+                )
+            for worker in dead:
+                del self._processes[worker]
+            if not self._free_lock_of(died):
+                log.warning("it took the lock along: what waits is left to whoever starts next")
+                break
+            self._murder()
         self.kill()
 
     def kill(self) -> None:
@@ -118,27 +142,19 @@ class Pool:
         process.start()
         self._processes[worker] = process
 
-    def _reap(self) -> None:
-        dead = [
-            worker for worker, process in self._processes.items() if process.exitcode is not None
-        ]
-        for worker in dead:
-            status = self._processes[worker].exitcode
-            if status == BOOT_FAILED:
-                raise BootFailed(f"worker {worker} cannot start; the reason stands above")
-            self._count_death(self._hearts.pulse(worker), status)
-            log.warning("worker %d ended with status %s: started again", worker, status)
-        if all(self._site.free_lock_of(self._hearts.pulse(worker)) for worker in dead):
-            for worker in dead:
-                self._spawn(worker)
-        else:
-            log.warning("it took the lock along: all workers start again under a new one")
-            self.kill()
-            self.start()
+    def _wait_for_deaths(self) -> dict[int, int]:
+        """Wait a moment, or until somebody dies; return who is dead, with the exit status."""
+        wait([process.sentinel for process in self._processes.values()], LOOK_SECONDS)
+        ended = {worker: process.exitcode for worker, process in self._processes.items()}
+        return {worker: status for worker, status in ended.items() if status is not None}
 
-    def _count_death(self, pulse: Pulse, status: int | None) -> None:
+    def _free_lock_of(self, dead: Iterable[int]) -> bool:
+        """Free the lock of workers that died; False if only a new generation can take it."""
+        return all(self._site.free_lock_of(self._hearts.pulse(worker)) for worker in dead)
+
+    def _count_death(self, pulse: Pulse, status: int) -> None:
         """Give up on workers that die of themselves, again and again, before they are ready."""
-        killed = status is not None and status < 0
+        killed = status < 0
         self._boot_deaths = 0 if pulse.ready or killed else self._boot_deaths + 1
         if self._boot_deaths > BOOT_DEATHS_MAX:
             raise BootFailed("the workers cannot start; the reason stands above")

@@ -13,14 +13,13 @@ import signal
 import socket
 import subprocess
 import time
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final
 
 from workers.data_dir import sole_use_of
 from workers.errors import BadSetting, BootFailed, Unavailable
 from workers.hearts import wall_ms
 from workers.metrics import SERVERS, SINCE, WORKERS, Metrics, Slot
-from workers.pool import Pool, Site
+from workers.pool import LOOK_SECONDS, Pool, Site
 from workers.premises import check_address, check_traces, raise_descriptor_limit
 from workers.processes import end_with_parent, set_title
 from workers.settings import Settings, make_admin_key
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death wakes the loop at once
 READY_USUAL_SECONDS: Final = 5.0  # from the start of the web; without workers it takes for ever
 READY_SECONDS: Final = 0.3  # for an answer of /readyz; hearts are not looked at meanwhile
 PREPARE_AGAIN_SECONDS: Final = 0.5  # a Redis that restarts is not back in less
@@ -126,9 +124,10 @@ class Supervisor:
                 said_after = math.inf
 
     def _look(self) -> None:
-        wait(self._pool.sentinels if self._pool else [], LOOK_SECONDS)
         if self._pool:
-            self._pool.manage()
+            self._pool.look()
+        else:
+            time.sleep(LOOK_SECONDS)
         if self._metrics:
             self._metrics.manage()
         if self._helper is not None and self._helper.poll() is not None:

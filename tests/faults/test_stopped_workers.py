@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -43,6 +44,20 @@ def test_when_a_worker_hangs_all_is_sold_within_the_heartbeat_limit(
     assert crowd.longest_seconds() < ANSWER_SECONDS
     check_sold_exactly(service, crowd.wishes)
     wait_until(lambda: len(service.family()["worker"]) == 2, 2, "another one in its place")
+
+
+def test_a_worker_that_hangs_when_all_shall_leave_is_killed_as_ever(
+    service: Soldout, stadium: str
+) -> None:
+    """Until it is dead it may still commit what buyers were told cannot be sold any more."""
+    assert service.buy(stadium).status_code == 201
+    victim, *_ = service.family()["worker"]
+    before = len(service.log())
+    with standing_still(victim):
+        assert service.terminate() == 0
+    assert re.search(r"worker \d hangs .*killed", service.log()[before:])
+    service.start()
+    assert service.audit(stadium)["sold"] == 1
 
 
 def test_a_worker_that_hangs_without_the_lock_stops_nobody_else(

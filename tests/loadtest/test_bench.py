@@ -42,7 +42,7 @@ def test_each_rival_takes_its_turn_and_every_turn_is_reported_and_drawn(
     assert memory[EMBEDDED.name]["workers"] > 0 == memory[LUA.name]["workers"]
     assert memory[LUA.name]["store"] > 0 == memory[EMBEDDED.name]["store"]
     assert turns[EMBEDDED.name]["batch"] == 1
-    assert turns[ON_REDIS.name]["batch"] in {0, 1}  # its workers tell once a second
+    assert 0 <= turns[ON_REDIS.name]["batch"] <= 1  # its workers tell once a second, of probes too
     assert all(turn["fsync_ms"] > 0 for turn in turns.values())
     drawn = ElementTree.parse(Path("reports", "bench.svg")).getroot()
     names = {RIVALS[name].name for name in rivals}

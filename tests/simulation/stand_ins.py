@@ -325,7 +325,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield pool, "mp", MP
     yield pool, "signal", SIGNAL
     yield pool, "os", OS
-    yield supervisor, "wait", wait_for_end
+    yield pool, "wait", wait_for_end
     yield supervisor, "signal", SIGNAL
     yield supervisor, "set_title", nothing
     yield many_hosts, "socket", SimpleNamespace(gethostname=lambda: here().host.name)
