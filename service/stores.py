@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+import gevent
+
+from workers.errors import BootFailed, LedgerFault
 from workers.handoffs.courier import Courier
 from workers.handoffs.couriers import Carrier, Couriers
 from workers.handoffs.unix_socket import UnixLane
@@ -16,9 +20,13 @@ from workers.metrics import BATCH, Metrics, Slot, total
 from workers.settings import Settings
 from workers.shards.state import ShardState
 
+if TYPE_CHECKING:
+    from workers.ledgers.redis_reader import RedisReader
+
 # To a shard. With two, frames are half as large, and a sale costs a tenth more. And what is sent
 # again must go on the same one, which counts its frames: so is told what comes late.
 LANES: Final = 1
+LOOK_SECONDS: Final = 1.0  # between two looks at Redis of a web process that is asked for nothing
 PATIENCE_SECONDS: Final = 1.0  # without Redis, before a buyer is told to come again
 
 
@@ -80,5 +88,14 @@ def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
         courier.start()
         return courier
 
+    gevent.spawn(_keep_looking, reader)
     couriers = Couriers(server, reader, start, settings.max_in_flight)
     return Store(reader, couriers, lambda: couriers.settled, reader.workers, reader.shards)
+
+
+def _keep_looking(reader: RedisReader) -> None:
+    """Find out soon that Redis lost what this process has seen, though nobody asks it anything."""
+    while True:
+        gevent.sleep(LOOK_SECONDS)
+        with suppress(LedgerFault, BootFailed):  # it is told to whoever asks for something
+            reader.look()

@@ -9,21 +9,26 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tests.simulation.hosts import drain, kill_host, pause, start_pool, start_web
 from tests.simulation.redis_wire import Engine, Redis
-from tests.simulation.scheduler import Host, sim
-from tests.simulation.shop import Shop
+from tests.simulation.scheduler import Host, Process, here, sim
+from tests.simulation.shop import Shop, Wish
 from tests.simulation.watch import WatchedLedger
+from workers.domain import Item, Sold
 from workers.hearts import Heart
 from workers.ledgers.redis_reader import RedisReader
 from workers.many_hosts import ManyHosts
 from workers.shards import topology
 from workers.shards.server import open_server
 from workers.worker import Worker
+
+ONE: Final = [Item(None, 1)]
+ASLEEP_SECONDS: Final = 1.5
+FOUND_SECONDS: Final = 3.0  # a web process looks once a second, at a Redis that takes its time
 
 
 class ManyHostsWorld:
@@ -129,7 +134,48 @@ class ManyHostsWorld:
         reader = RedisReader(open_server(self.shop.settings))
         task = sim().spawn(judge, self.shop.check, reader)
         sim().run(lambda: task not in judge.tasks, steps=10_000, seconds=60)
+        if sim().chance(0.3) and not sim().failures:
+            self._come_back_older()
         sim().end()
+
+    def _come_back_older(self) -> None:
+        """Have Redis lose a sale that one web process has told of; it sleeps, and no buyer asks it.
+
+        Others, who know nothing of that sale, may sell from what came back until it is awake.
+        """
+        shop, people = self.shop, sim().process("late buyers", Host("afar"), immortal=True)
+        late = [Wish(f"key-of-the-late-{n:04}", "finale", ONE, None) for n in range(4)]
+
+        def eager(wish: Wish) -> None:
+            for _ in range(4):
+                shop.ask_for(wish)
+                sim().sleep(sim().rng.random() * 0.3)
+
+        def lose() -> None:
+            shop.put("finale", 100)
+            backup, told = self.redis.engine.save(), list[Process]()
+            shop.when_sold = lambda sold: told.append(here())  # noqa: ARG005
+            shop.buy(Wish("key-of-what-is-lost", "finale", ONE, None), insists=True)
+            everybody = list(shop.webs)
+            shop.webs[:] = [web for web in everybody if web.process not in told]
+            for process in told:
+                sim().stop(process, int(ASLEEP_SECONDS * 1e6))
+            for host in self.pools:
+                for process in host.processes:
+                    if process.name.startswith("worker"):
+                        sim().kill(process)
+            self.redis.crash(0.01)
+            self.redis.engine.load(backup)
+            sim().note("Redis has lost the newest sale")
+            for wish in late[1:]:
+                sim().spawn(people, eager, wish)
+            sim().sleep(ASLEEP_SECONDS + FOUND_SECONDS)
+            if isinstance(shop.ask_for(late[0]), Sold):
+                sim().fail("a Redis that came back older is sold from")
+            shop.webs[:] = everybody
+
+        task = sim().spawn(people, lose)
+        sim().run(lambda: task not in people.tasks, steps=20_000, seconds=60)
 
 
 _redises: list[Redis] = []

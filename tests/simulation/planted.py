@@ -6,6 +6,7 @@ from typing import Final
 
 import apsw
 
+from service import stores
 from tests.simulation import disk, stand_ins
 from tests.simulation.planting import Plant, script, source, value
 from tests.simulation.scheduler import sim
@@ -208,6 +209,16 @@ PLANTS: Final = [
                 "if False:\n            what",
             )
         ],
+    ),
+    Plant(
+        "knows an older Redis by its batches' numbers alone",
+        "model",
+        [script("_EPOCH", "known[1] ~= ARGV[1]", "not known[1]")],
+    ),
+    Plant(
+        "looks at Redis only if it is asked for something",
+        "model",
+        [source(stores, "_keep_looking", "        reader.look()", "        pass")],
     ),
     Plant(
         "remembers what a server knew that is gone",

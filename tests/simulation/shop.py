@@ -197,7 +197,7 @@ class Shop:
         while True:
             wish.attempts += 1
             wish.unknown += 1
-            answer = self._ask_for(wish, sim().rng.choice((None, None, 0.0, 0.2)))
+            answer = self.ask_for(wish, sim().rng.choice((None, None, 0.0, 0.2)))
             if isinstance(answer, Sold):
                 self._confirmed(wish, answer)
                 wish.unknown -= 1
@@ -219,7 +219,7 @@ class Shop:
         """Ask once more with a key that may be known by now."""
         self.under_way += 1
         wish.unknown += 1
-        answer = self._ask_for(wish, None)
+        answer = self.ask_for(wish, None)
         if isinstance(answer, Sold):
             self._confirmed(wish, answer)
         elif wish.order is not None and not (
@@ -228,7 +228,9 @@ class Shop:
             sim().fail(f"{wish.key} was sold, and is answered {answer}")
         self.under_way -= 1
 
-    def _ask_for(self, wish: Wish, wait: float | None) -> Any:
+    def ask_for(self, wish: Wish, wait: float | None = None) -> Any:
+        """Ask once; return the outcome, or whatever else came back."""
+
         def work(web: Web) -> Outcome | Expires:
             purchase = Purchase(
                 web.desk.deadline_ms(),

@@ -304,6 +304,7 @@ def _everywhere(name: str, original: object, replacement: object) -> Iterator[tu
 
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
+    from service import stores
     from tests.simulation.many_hosts import topology_of
     from workers import locks, many_hosts, pool, supervisor
     from workers.handoffs import courier, unix_socket
@@ -315,6 +316,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield from _everywhere("uuid", uuid, UUID)
     yield from _everywhere("secrets", secrets, SECRETS)
     yield courier, "gevent", GEVENT
+    yield stores, "gevent", GEVENT
     yield courier, "Waiter", Waiter
     yield courier, "get_hub", get_hub
     yield gevent, "socket", sockets.SOCKET

@@ -24,6 +24,7 @@ from workers.metrics import FAULTS, Slot
 from workers.shards.frames import Frame
 from workers.shards.keys import Keys
 from workers.shards.link import Link, Script, call
+from workers.shards.memory import Mark
 from workers.shards.server import Server
 from workers.shards.turn import Turn
 
@@ -137,7 +138,7 @@ class RedisLane:
         try:
             self._link.learn(_APPEND)
             self._learn_clock()
-            self._recognize()
+            self._server.recognize(self._shard, self._link)
         except LedgerFault as fault:
             self._complain(fault)
             raise ConnectionError(str(fault)) from fault
@@ -176,13 +177,14 @@ class RedisLane:
             self._learn_clock()
         keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands, self._lane]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
-        floor = self._server.memory.floor(self._shard)
-        append = call(_APPEND, keys, ledger, floor, FRAMES_MAX, LANE_KEPT_MS, *frame)
+        looked_for = self._server.memory.mark(self._shard)
+        seen = self._server.memory.asked(looked_for)
+        append = call(_APPEND, keys, ledger, seen, FRAMES_MAX, LANE_KEPT_MS, *frame)
         # Its reply would only wake this process once more: the answer says that it was heard.
         heard = False
         [answers] = self._link.ask(self._wait(), unheard=append)
         while True:
-            for number, body in self._read(answers):
+            for number, body in self._read(answers, looked_for):
                 if number == self._number:
                     return body
             if clock_ms() > until_ms:
@@ -209,7 +211,7 @@ class RedisLane:
         key = self._keys.answers(self._name)
         return ("XREAD", "BLOCK", BLOCK_MS, "STREAMS", key, self._seen)
 
-    def _read(self, answers: Any) -> list[tuple[int, bytes]]:
+    def _read(self, answers: Any, looked_for: Mark) -> list[tuple[int, bytes]]:
         if not answers:
             return []
         [(_, entries)] = answers
@@ -219,21 +221,10 @@ class RedisLane:
             try:
                 _, number, _, body, _, confirmed = fields
                 found.append((int(number), body))
-                self._server.memory.learn(self._shard, int(confirmed))
+                self._server.memory.learn(self._shard, Mark.read(confirmed), looked_for)
             except ValueError as error:
                 log.error("an answer cannot be read and is skipped: %s", error)
         return found
-
-    def _recognize(self) -> None:
-        """See to it that Redis holds the ledger that we know, and all that we have seen of it."""
-        memory = self._server.memory
-        floor = memory.floor(self._shard)
-        [(ledger, committed, older)] = self._link.ask(
-            ("HMGET", self._keys.meta, "ledger", "committed", "older")
-        )
-        memory.check_ledger((ledger or b"").decode())
-        if floor >= 0 and (older or int(committed or 0) < floor):
-            raise memory.lost(self._shard, int(committed or 0))
 
     def _learn_clock(self) -> None:
         """Compare clocks. Deadlines may come too early, by a reply's way back, never too late."""

@@ -131,6 +131,12 @@ class RedisReader:
         found.sort(key=lambda worker: (worker.host, worker.pulse.worker, worker.pulse.pid))
         return found
 
+    def look(self) -> None:
+        """See in every shard whether what was seen of it is there. Raises LedgerFault."""
+        if self._server.identity() is not None:
+            for shard in range(1, self._server.shards + 1):
+                self._ask(shard)
+
     def shards(self) -> list[ShardState]:
         """Return how each shard stands."""
         found = []
@@ -166,14 +172,5 @@ class RedisReader:
         return shard_of_event(event_id, self._server.shards)
 
     def _ask(self, shard: int, *commands: Command) -> list[Any]:
-        memory = self._server.memory
-        floor = memory.floor(shard)  # before the read: replies may be looked at in another order
         with self._server.reading(shard) as link:
-            (ledger, committed, confirmed, older), *replies = link.ask(
-                ("HMGET", Keys(shard).meta, "ledger", "committed", "confirmed", "older"), *commands
-            )
-        memory.check_ledger((ledger or b"").decode())
-        if floor >= 0 and (older or int(committed or 0) < floor):
-            raise memory.lost(shard, int(committed or 0))
-        memory.learn(shard, int(confirmed or 0))
-        return replies
+            return self._server.recognize(shard, link, *commands)

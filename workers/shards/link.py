@@ -43,6 +43,7 @@ class Link:
         self._connection: Any = None  # a redis-py Connection, whose methods have no types
         self._known: set[str] = set()
         self.beat: Callable[[], None] = lambda: None  # before each wait: whoever waits is alive
+        self.greet: Callable[[], None] = lambda: None  # first of all, on each new connection
 
     def ask(self, *commands: Command, unheard: Command | None = None) -> list[Any]:
         """Send commands together and return their replies. Raises LedgerFault.
@@ -98,7 +99,10 @@ class Link:
 
     def _exchange(self, commands: tuple[Command, ...], unheard: tuple[Command, ...]) -> list[Any]:
         self.beat()
-        connection: Any = self._connection or self._connect()
+        if self._connection is None:
+            self._connect()
+            self.greet()
+        connection = self._connection
         packed = connection.pack_commands((*unheard, *commands))
         connection.send_packed_command(packed, check_health=False)
         replies: list[Any] = []
@@ -110,14 +114,13 @@ class Link:
                 replies.append(error)
         return replies
 
-    def _connect(self) -> Any:
+    def _connect(self) -> None:
         known = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
         options = known | self._place()
         make = options.pop("connection_class", redis.Connection)
         connection: Any = make(protocol=2, retry=Retry(NoBackoff(), 0), driver_info=None, **options)
         self._connection = connection  # before it is open, so that it is closed whatever happens
         connection.connect()
-        return connection
 
 
 def call(script: Script, keys: list[str], *arguments: Any) -> Command:

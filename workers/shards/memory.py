@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from workers.errors import LedgerLost
 from workers.hearts import clock_ms
@@ -16,31 +17,72 @@ from workers.hearts import clock_ms
 log = logging.getLogger(__name__)
 
 WRITE_EVERY_MS: Final = 1_000
+_MARK: Final = re.compile(r"(\d+)(?: (\w*))?", re.ASCII)
+
+
+class Mark(NamedTuple):
+    """The newest batch that changed a shard: its token, and the epoch in which it was committed.
+
+    An epoch is one run of one server with the ledger, from a start to the next or to a failover
+    (`epoch.lua`). Tokens alone would not do: a ledger that came back older counts on from there.
+    """
+
+    token: int = 0
+    epoch: str = ""
+
+    @classmethod
+    def read(cls, text: bytes | str) -> Mark:
+        """Read what `str` or a script wrote. Raises ValueError."""
+        found = _MARK.fullmatch(text.decode() if isinstance(text, bytes) else text)
+        if found is None:
+            raise ValueError(f"no mark: {text!r}")
+        return cls(int(found[1]), found[2] or "")
+
+    def __str__(self) -> str:
+        return f"{self.token} {self.epoch}"
 
 
 class Memory:
     """The ledger's id, and how far each shard has come. `folder` None: not kept.
 
-    What counts is the newest token whose sales were confirmed: a replica that is promoted may lack
+    What counts is the newest batch whose sales were confirmed: a replica that is promoted may lack
     what nobody was told.
     """
 
     def __init__(self, folder: Path | None, *, strict: bool = True) -> None:
         self.folder = folder
         self._strict = strict
-        self._confirmed: dict[int, int] = {}
-        self._written: dict[int, tuple[int, int]] = {}  # token and when
+        self._marks: dict[int, Mark] = {}
+        self._written: dict[int, tuple[Mark, int]] = {}  # and when
         self.ledger_id = self._read("ledger") or ""
 
-    def floor(self, shard: int) -> int:
-        """Return the newest token seen in a shard; -1 if an older ledger is accepted."""
-        return self._newest(shard) if self._strict else -1
+    def mark(self, shard: int) -> Mark:
+        """Return the newest batch that was seen of a shard."""
+        if shard not in self._marks:
+            self._marks[shard] = self._read_mark(shard)
+            self._written[shard] = self._marks[shard], clock_ms()
+        return self._marks[shard]
 
-    def learn(self, shard: int, confirmed: int) -> None:
-        """Remember how far a shard has come."""
-        if confirmed > self._newest(shard):
-            self._confirmed[shard] = confirmed
+    def asked(self, mark: Mark) -> str:
+        """Return what a script shall look for; "" if an older ledger will do, too."""
+        return str(mark) if self._strict else ""
+
+    def learn(self, shard: int, found: Mark, looked_for: Mark) -> Mark:
+        """Remember what was found of a shard, where `looked_for` was not missing; return the newer.
+
+        A mark of another epoch takes the place of the known one only if that was looked for:
+        replies may be read in another order than they came, and another process of this host may
+        have written down more.
+        """
+        known = self.mark(shard)
+        if found.epoch == known.epoch:
+            self._marks[shard] = max(known, found)
+        elif found.epoch and known == looked_for:
+            kept = self._read_mark(shard)
+            unchecked = kept.epoch == known.epoch and kept.token > known.token
+            self._marks[shard] = kept if unchecked else found
         self._keep(shard)
+        return found if self._marks[shard] == found else looked_for
 
     def lost(self, shard: int, committed: int) -> LedgerLost:
         """Return what to raise for a shard that is behind what was seen of it."""
@@ -64,25 +106,22 @@ class Memory:
 
     def flush(self) -> None:
         """Write what is not written yet."""
-        for shard in self._confirmed:
+        for shard in self._marks:
             self._keep(shard, at_once=True)
 
-    def _newest(self, shard: int) -> int:
-        if shard not in self._confirmed:
-            self._confirmed[shard] = self._read_token(shard)
-            self._written[shard] = self._confirmed[shard], clock_ms()
-        return self._confirmed[shard]
-
     def _keep(self, shard: int, *, at_once: bool = False) -> None:
-        token, (written, when_ms) = self._newest(shard), self._written[shard]
-        if token > written and (at_once or clock_ms() - when_ms >= WRITE_EVERY_MS):
-            self._written[shard] = token, clock_ms()
-            if token > self._read_token(shard):  # others of this host write the same file
-                self._write(f"shard-{shard:02}", str(token))
+        mark, (written, when_ms) = self.mark(shard), self._written[shard]
+        if mark != written and (at_once or clock_ms() - when_ms >= WRITE_EVERY_MS):
+            self._written[shard] = mark, clock_ms()
+            others = self._read_mark(shard)  # of this host write the same file
+            if mark.epoch != others.epoch or mark.token > others.token:
+                self._write(f"shard-{shard:02}", str(mark))
 
-    def _read_token(self, shard: int) -> int:
-        text = self._read(f"shard-{shard:02}") or "0"
-        return int(text) if text.isdecimal() else 0
+    def _read_mark(self, shard: int) -> Mark:
+        try:
+            return Mark.read(self._read(f"shard-{shard:02}") or "0")
+        except ValueError:
+            return Mark()
 
     def _or_forget(self) -> str:
         return ", or accept it as docs/many-hosts.md says"

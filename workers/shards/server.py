@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -14,13 +14,15 @@ from workers.hearts import clock_ms
 from workers.settings import Settings
 from workers.shards.identity import Identity, read_identity
 from workers.shards.keys import LEDGER, SHARDS, Keys
-from workers.shards.link import SOCKET_SECONDS, Link
-from workers.shards.memory import Memory
+from workers.shards.link import SOCKET_SECONDS, Command, Link, Script, call
+from workers.shards.memory import Mark, Memory
 from workers.shards.promises import WAITAOF_SINCE, check_version, weaknesses
 from workers.shards.topology import Topology, topology_of
 
 SILENT_MS: Final = 100  # after a read that failed, nobody else tries
 READERS_MAX: Final = 16  # connections that read for one process: reads are short, others wait
+
+_RECOGNIZE = Script("recognize")
 
 
 class Server:
@@ -76,6 +78,22 @@ class Server:
             while links:
                 links.pop().close()
         self.topology.close()
+
+    def recognize(self, shard: int, link: Link, *commands: Command) -> list[Any]:
+        """Ask a shard's server; return its replies if it holds our ledger and all we saw of it.
+
+        What is missing is marked there, so that nobody sells. Raises LedgerFault, LedgerLost.
+        """
+        memory, looked_for = self.memory, self.memory.mark(shard)
+        link.learn(_RECOGNIZE)
+        known = memory.ledger_id, memory.asked(looked_for)
+        recognize = call(_RECOGNIZE, [Keys(shard).meta], *known)
+        (ledger, committed, confirmed, older), *replies = link.ask(recognize, *commands)
+        memory.check_ledger(ledger.decode())
+        if older:
+            raise memory.lost(shard, int(committed))
+        memory.learn(shard, Mark.read(confirmed), looked_for)
+        return replies
 
     # --- identity ---
 

@@ -13,6 +13,7 @@ part in a step of its own.
 from __future__ import annotations
 
 import logging
+import secrets
 from typing import Any, Final
 
 from workers.codec import encode
@@ -23,6 +24,8 @@ from workers.metrics import LOCK_HELD, LOCK_WAIT, Slot, clock_us
 from workers.shards.frames import Frame, read_frame
 from workers.shards.keys import Keys
 from workers.shards.link import Command, Link, Script, call
+from workers.shards.memory import Mark
+from workers.shards.promises import run_of
 from workers.shards.pulses import TELL_EVERY_MS, forget_old, tell, untell
 from workers.shards.server import Server
 
@@ -32,8 +35,8 @@ TURN_MAX_MS: Final = HEARTBEAT_LIMIT_MS  # later, a commit is refused: what it l
 ANSWERS_KEPT_MS: Final = 120_000  # for a web process that does not read; it asks again anyway
 BLOCK_SECONDS: Final = 0.5  # below the patience for a reply
 
-_TAKE, _COMMIT, _ANSWER, _RELEASE = (
-    Script(name) for name in ("take", "commit", "answer", "release")
+_EPOCH, _TAKE, _COMMIT, _ANSWER, _RELEASE = (
+    Script(name) for name in ("epoch", "take", "commit", "answer", "release")
 )
 
 
@@ -61,6 +64,7 @@ class Turn:
         self.complete = False  # all that waited was read in the step that took the lock
         self.ledger_id = ""
         self._last_token = 0  # of the turn that read `frames`
+        self._looked_for = Mark()  # and found, when we looked last
         self._ttl_ms = ttl_ms
         self._heart = heart
         self.slot = slot or Slot()
@@ -74,6 +78,7 @@ class Turn:
         self.given_up = False  # frames were left on the stream, of which nobody will be woken
         self._checked = False  # that Redis keeps what it is asked to promise
         self.link.beat = self._beat
+        self.link.greet = self._begin_epoch
 
     # --- beginning ---
 
@@ -91,7 +96,8 @@ class Turn:
         keys = [self.keys.meta, self.keys.lock, self.keys.wanted, self.keys.commands]
         self._commands_max = commands_max
         self.link.learn(_TAKE)
-        known = memory.ledger_id, memory.floor(self.shard)
+        looked_for = memory.mark(self.shard)
+        known = memory.ledger_id, memory.asked(looked_for)
         flag = "1" if anyway else ""
         take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, flag, *known)
         block = max(0.001, min(wait_seconds, BLOCK_SECONDS))  # 0 would be for ever
@@ -104,7 +110,8 @@ class Turn:
             raise memory.lost(self.shard, int(reply[2]))
         if reply[0] == b"mine":
             self.token = int(reply[4])
-        memory.learn(self.shard, int(reply[2]))
+        self._looked_for = looked_for
+        self._learn(reply[2])
         self._count_shards()
         if reply[0] == b"held":
             return False
@@ -114,6 +121,15 @@ class Turn:
         frames = self.frames if anyway else [read_frame(*entry) for entry in reply[5]]
         self._begin(clock_ms(), int(reply[3]), int(reply[4]), frames)
         return True
+
+    def _begin_epoch(self) -> None:
+        """Have what comes through a new connection tell itself from what a server lost before."""
+        run = run_of(self.link)
+        self.link.run(_EPOCH, [self.keys.meta], run, secrets.token_hex(8))
+
+    def _learn(self, confirmed: bytes) -> None:
+        found, memory = Mark.read(confirmed), self.server.memory
+        self._looked_for = memory.learn(self.shard, found, self._looked_for)
 
     def _begin(self, our_ms: int, redis_ms: int, token: int, frames: list[Frame]) -> None:
         self._begun = None
@@ -196,7 +212,7 @@ class Turn:
         lock = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
         fixed = [self.keys.meta, *lock, self.keys.events, self.keys.orders]
         answers, streams = self._answers(bodies, first_key=len(fixed) + len(keys) + 1)
-        result, *begun = self.run(
+        result, *more = self.run(
             _COMMIT,
             [*fixed, *keys, *streams],
             self.ledger_id,
@@ -220,9 +236,9 @@ class Turn:
             raise LedgerLost("Redis holds another ledger than before")
         if result != b"done":
             raise Inconsistent(f"the ledger is not as it was read: {result.decode()}")
+        confirmed, *begun = more
         if bodies:
-            if self.ledger_id:  # without one nothing was confirmed that could be lost
-                self.server.memory.learn(self.shard, token)
+            self._learn(confirmed)
             self._over()
         if begun:
             redis_ms, token, entries = begun

@@ -4,7 +4,7 @@
 -- KEYS: meta, lock, wanted, wake, commands, events, orders,
 --       then journal, tickets, bought of each event, then the answers stream of each frame
 -- ARGV: ledger ('' : there is none yet, nor anything to keep; the fence and the answers are written, but
---       nothing counts as committed, which hosts would look for again), token, valid_until_ms, owner, ttl_ms,
+--       nothing counts as committed), token, valid_until_ms, owner, ttl_ms,
 --       commands_max (of the next turn; 0: none, a worker is woken for what waits),
 --       through, keep_ms, number of events, number of sales, number of cancels, number of answers;
 --       for each event: id, entries before, tickets before, JSON,
@@ -12,11 +12,12 @@
 --         number of counts, (buyer, tickets) of each;
 --       for each sale: order id, order; for each cancel: order id, order;
 --       for each answer: index in KEYS, frame, body
--- Result: {'done'} or {'done', now_ms, token, entries} with the next turn begun as by take.lua;
+-- Result: {'done', confirmed (a mark; '' if nothing was answered)}, or
+--         {'done', confirmed, now_ms, token, entries} with the next turn begun as by take.lua;
 --         {'fenced'}, {'late'}, {'other'}, or {'broken …'} (a last wall: the ledger is not what the
 --         batch was decided on)
 local ledger, token = ARGV[1], tonumber(ARGV[2])
-local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed')
+local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed', 'epoch')
 if (known[1] or '') ~= ledger then return { 'other' } end
 if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then return { 'fenced' } end
 if now_ms() > tonumber(ARGV[3]) then return { 'late' } end
@@ -71,13 +72,15 @@ for i = orders, after_orders - 1, 1000 do
 end
 redis.call('HSET', KEYS[1], 'fence', token)
 if ledger ~= '' then redis.call('HSET', KEYS[1], 'committed', token) end
+if events > 0 then redis.call('HSET', KEYS[1], 'changed', ARGV[2] .. ' ' .. (known[4] or '')) end
+local confirmed = ''
 if ARGV[7] ~= '' then
-  part(KEYS[1], KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
+  confirmed = part(KEYS[1], KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
 end
 local most, mine = tonumber(ARGV[6]), redis.call('GET', KEYS[2]) == ARGV[4]
 local next_frames = mine and most > 0 and redis.call('EXISTS', KEYS[3]) == 0 and read(KEYS[5], most) or {}
 if #next_frames > 0 then
-  return { 'done', now_ms(), hold(KEYS[1], KEYS[2], ARGV[4], ARGV[5]), next_frames }
+  return { 'done', confirmed, now_ms(), hold(KEYS[1], KEYS[2], ARGV[4], ARGV[5]), next_frames }
 end
 release(KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[4])
-return { 'done' }
+return { 'done', confirmed }

@@ -21,14 +21,19 @@ local function now_ms()
 end
 
 -- Say whether the ledger came back older than its caller, or anybody before, has seen it; once found,
--- it is for everybody, and whoever is at work is fenced. floor: the newest token seen; -1: any will do.
-local function is_older(meta, floor)
-  local known = redis.call('HMGET', meta, 'committed', 'older')
-  if floor < 0 or (not known[2] and tonumber(known[1] or 0) >= floor) then return false end
-  if not known[2] then
-    redis.call('HSET', meta, 'older', floor)
-    redis.call('HINCRBY', meta, 'fence', 1)
-  end
+-- it is for everybody, and whoever is at work is fenced.
+-- seen: a mark, '<token> <epoch>': the newest batch that the caller has seen to change something, and the
+--       epoch in which it did; '': any ledger will do. A batch of an epoch that is over must be one of
+--       those with which it ended; an epoch that never ended here was lost with all its batches.
+local function is_older(meta, seen)
+  local token, epoch = string.match(seen, '^(%d+) ?(%w*)$')
+  if not token then return false end
+  local known = redis.call('HMGET', meta, 'older', 'epoch', 'committed', 'ended:' .. epoch)
+  if known[1] then return true end
+  local reached = epoch == (known[2] or '') and known[3] or known[4]
+  if tonumber(reached or 0) >= tonumber(token) then return false end
+  redis.call('HSET', meta, 'older', token)
+  redis.call('HINCRBY', meta, 'fence', 1)
   return true
 end
 
@@ -49,10 +54,11 @@ local function hold(meta, lock, owner, ttl_ms)
   return redis.call('HINCRBY', meta, 'fence', 1)
 end
 
--- Send the answers, which confirm all that is committed, and take their frames off the stream.
+-- Send the answers, which confirm all that has changed, and take their frames off the stream.
 -- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id.
+-- Returns the mark of what is confirmed now.
 local function part(meta, commands, through, first, last, keep_ms)
-  local confirmed = redis.call('HGET', meta, 'committed') or '0'
+  local confirmed = redis.call('HGET', meta, 'changed') or '0'
   in_memory(function()
     for i = first, last, 3 do
       local stream = KEYS[tonumber(ARGV[i])]
@@ -67,6 +73,7 @@ local function part(meta, commands, through, first, last, keep_ms)
     local time, sequence = string.match(through, '(%d+)-(%d+)')
     redis.call('XTRIM', commands, 'MINID', string.format('%s-%d', time, sequence + 1))
   end
+  return confirmed
 end
 
 -- Give the lock back, if it is still this owner's, and wake who may want it.
