@@ -24,6 +24,7 @@ from tests.simulation import disk, sockets
 from tests.simulation.scheduler import Process, Task, here, sim
 from tests.switched import below
 from workers import hearts
+from workers.ledgers.sqlite_seen import Seen
 
 # --- clocks and chance ----------------------------------------------------------------------------
 
@@ -247,6 +248,15 @@ def keep_slot(process: Process, worker: int, all_hearts: hearts.Hearts) -> None:
     process.at_end.append(restore)
 
 
+_read = Seen.read
+
+
+def read_until_death(seen: Seen) -> None:
+    """Read what was noted of a ledger; a process that dies lets go of the file."""
+    here().at_end.append(seen.close)
+    _read(seen)
+
+
 def handle_signal(number: int, handler: object) -> None:
     here().handlers[number] = handler
 
@@ -323,6 +333,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield unix_socket, "socket", sockets.SOCKET
     yield unix_socket, "select", sockets.SELECT
     yield unix_socket, "short_path", sockets.short_path
+    yield Seen, "read", read_until_death
     yield locks, "mp", MP
     yield pool, "mp", MP
     yield pool, "signal", SIGNAL
