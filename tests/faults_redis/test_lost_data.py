@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.stopping import standing_still
 from tests.faults_redis.hosts import Host, Site
 from tests.harness import wait_until
 from tests.servers.redis_server import RedisServer
@@ -58,11 +59,7 @@ WORDS: dict[Callable[..., None], str] = {
 
 
 def find_it_lost(host: Host, told: str) -> None:
-    """Wait until a host has found what became of Redis, asking it as a balancer would.
-
-    Its one web process has told of all that was sold; a worker may not have heard of it, and what
-    somebody who has seen less writes meanwhile would hide what is missing.
-    """
+    """Wait until a host has found what became of Redis, asking it as a balancer would."""
     wait_until(lambda: not host.ready() and told in host.log(), PATIENCE_SECONDS, host.log)
 
 
@@ -124,6 +121,22 @@ def test_one_host_that_saw_more_stops_all_others(site: Site) -> None:
     new.launch().said("came back older")
     wait_until(lambda: not new.ready(), PATIENCE_SECONDS, new.log)
     assert redis.ask("LLEN", "soldout:{s01}:tickets:gala") == 0
+
+
+def test_what_is_sold_from_an_older_redis_hides_nothing_from_who_saw_more(site: Site) -> None:
+    """It sleeps meanwhile, and nobody asks it for anything when it is awake."""
+    saw, redis = site.host("serve", workers=1, web_processes=1).start(), site.redis
+    saw.put_event("gala", capacity=CAPACITY)
+    backup = copy_of(redis, "older")
+    assert saw.buy("gala", 3).status_code == 201
+    with standing_still(saw.pid, *(pid for pids in saw.family().values() for pid in pids)):
+        come_back_with(redis, backup)
+        new = site.host("serve", workers=1).start()
+        for _ in range(3):  # more batches than are missing
+            assert new.buy("gala").status_code == 201
+    wait_until(lambda: not new.ready(), PATIENCE_SECONDS, new.log)
+    new.said("came back older")
+    check_nothing_is_sold(new, "gala")
 
 
 def test_what_came_back_older_can_be_accepted_knowingly(site: Site) -> None:
