@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 
-from workers.errors import BootFailed, LedgerFault
 from workers.handoffs.courier import Courier
 from workers.handoffs.couriers import Carrier, Couriers
 from workers.handoffs.unix_socket import UnixLane
@@ -97,5 +95,4 @@ def _keep_looking(reader: RedisReader) -> None:
     """Find out soon that Redis lost what this process has seen, though nobody asks it anything."""
     while True:
         gevent.sleep(LOOK_SECONDS)
-        with suppress(LedgerFault, BootFailed):  # it is told to whoever asks for something
-            reader.look()
+        reader.look()

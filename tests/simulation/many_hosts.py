@@ -161,7 +161,7 @@ class ManyHostsWorld:
             for process in told:
                 sim().stop(process, int(ASLEEP_SECONDS * 1e6))
             for host in self.pools:
-                for process in host.processes:
+                for process in list(host.processes):
                     if process.name.startswith("worker"):
                         sim().kill(process)
             self.redis.crash(0.01)

@@ -218,7 +218,7 @@ PLANTS: Final = [
     Plant(
         "looks at Redis only if it is asked for something",
         "model",
-        [source(stores, "_keep_looking", "        reader.look()", "        pass")],
+        [source(stores, "_keep_looking", "reader.look()", "pass")],
     ),
     Plant(
         "remembers what a server knew that is gone",

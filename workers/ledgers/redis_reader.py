@@ -6,10 +6,11 @@ older or as another one is refused here too.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from workers.domain import Entry, Event, Order, TicketsSold, order_id_bytes
-from workers.errors import NoLedger
+from workers.errors import BootFailed, LedgerFault, NoLedger
 from workers.hearts import HostPulse
 from workers.ledgers.redis_rows import (
     read_entry,
@@ -132,10 +133,11 @@ class RedisReader:
         return found
 
     def look(self) -> None:
-        """See in every shard whether what was seen of it is there. Raises LedgerFault."""
-        if self._server.identity() is not None:
+        """See in every shard whether what was seen of it is there, and mark it there if not."""
+        with suppress(LedgerFault, BootFailed):  # which is told to whoever asks for something
             for shard in range(1, self._server.shards + 1):
-                self._ask(shard)
+                with suppress(LedgerFault):
+                    self._ask(shard)
 
     def shards(self) -> list[ShardState]:
         """Return how each shard stands."""
