@@ -13,7 +13,7 @@ export function setPhase(sale, phase) {
   sale.dataset.phase = phase;
   getSelection().removeAllRanges();
   beNew(sale);
-  sale.dispatchEvent(new Event("phase"));
+  sale.dispatchEvent(new Event("phase", { bubbles: true }));
 }
 
 /** Take nothing of a run of clicks that began on what was here before. */
