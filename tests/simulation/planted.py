@@ -7,7 +7,7 @@ from typing import Final
 import apsw
 
 from service import stores
-from tests.simulation import disk, stand_ins
+from tests.simulation import stand_ins
 from tests.simulation.planting import Plant, script, source, value
 from tests.simulation.scheduler import sim
 from workers import locks, one_host, rules, worker
@@ -59,12 +59,18 @@ def lets_two_in(
 
     Not before there is a ledger: making it needs the lock, as its class says.
     """
-    files = disk.disk().files.items()
-    made = any(path.endswith(".db") and len(file.content) > SCHEMA_BYTES for path, file in files)
-    if made and sim().chance(0.3):
+    if sim().committed and sim().chance(0.8):
         sim().point("has the lock, as others have")
         return True
     return _acquire(semaphore, block, timeout)
+
+
+def dawdles(lock: locks.ProcessLock) -> int:
+    """Take a token, and sometimes a rest before anything is done with it."""
+    token = _next_token(lock)
+    if sim().chance(0.5):
+        sim().sleep(0.3)
+    return token
 
 
 def asks_for_a_wal(connection: apsw.Connection, path: object) -> None:
@@ -72,10 +78,11 @@ def asks_for_a_wal(connection: apsw.Connection, path: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
-SCHEMA_BYTES: Final = 40_000  # of a ledger in which nothing was sold
 _acquire = stand_ins.Semaphore.acquire
+_next_token = locks.ProcessLock.next_token
 BROKEN_LOCK: Final = [
     value(stand_ins.Semaphore, "acquire", lets_two_in),
+    value(locks.ProcessLock, "next_token", dawdles),
     value(stand_ins, "FENCED_IS_A_BUG", False),
 ]
 

@@ -92,6 +92,7 @@ class Simulation:
         self.stop_chance = 0.0
         self.failures: list[str] = []
         self.folder = ""
+        self.committed = False  # something, by any worker
         self.current: Task | None = None
         self._tell = tell
         self._trace = blake2b(digest_size=16)

@@ -33,6 +33,7 @@ class WatchedLedger:
 
     def commit(self, settlement: Settlement, token: int) -> None:
         self._ledger.commit(settlement, token)
+        sim().committed = True
         if settlement.entries and self._in_transaction and token <= self._fence:
             sim().fail(f"token {token} committed after token {self._fence}")
         for command, outcome in zip(self._commands, settlement.outcomes, strict=False):
