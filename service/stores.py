@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 
+from workers.complaints import Complaints
+from workers.errors import BootFailed, LedgerFault
 from workers.handoffs.courier import Courier
 from workers.handoffs.couriers import Carrier, Couriers
 from workers.handoffs.unix_socket import UnixLane
@@ -20,6 +24,8 @@ from workers.shards.state import ShardState
 
 if TYPE_CHECKING:
     from workers.ledgers.redis_reader import RedisReader
+
+log = logging.getLogger(__name__)
 
 # To a shard. With two, frames are half as large, and a sale costs a tenth more. And what is sent
 # again must go on the same one, which counts its frames: so is told what comes late.
@@ -86,13 +92,27 @@ def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
         courier.start()
         return courier
 
-    gevent.spawn(_keep_looking, reader)
+    gevent.spawn(_keep_looking, reader)  # while the process lives
     couriers = Couriers(server, reader, start, settings.max_in_flight)
     return Store(reader, couriers, lambda: couriers.settled, reader.workers, reader.shards)
 
 
 def _keep_looking(reader: RedisReader) -> None:
     """Find out soon that Redis lost what this process has seen, though nobody asks it anything."""
+    complaints = Complaints(log)
     while True:
         gevent.sleep(LOOK_SECONDS)
-        reader.look()
+        with suppress(LedgerFault, BootFailed):  # which is told to whoever asks for something
+            for shard in range(1, reader.shard_count + 1):
+                gevent.spawn(_look, reader, shard, complaints)
+
+
+def _look(reader: RedisReader, shard: int, complaints: Complaints) -> None:
+    try:
+        reader.look(shard)
+    except LedgerFault:
+        return
+    except Exception as bug:
+        complaints.say("cannot see whether Redis has all that was sold: %r", bug)
+    else:
+        complaints.over("Redis has all that was sold")

@@ -137,6 +137,11 @@ class Heart:
         self._slot[_READY] = 1
         self.enter(Phase.IDLE)
 
+    def be_leaving(self) -> None:
+        """Say that this worker takes no more work; the rest may take as long as a boot."""
+        self._slot[_READY] = 0
+        self.beat()
+
     def count(self, purchases: int) -> None:
         """Count one more batch of the sale, with so many purchases among its commands."""
         self._slot[_BATCHES] += 1

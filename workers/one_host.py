@@ -72,10 +72,15 @@ class OneHost:
 
         The last one out empties the log into the file; of two at once, neither is the last.
         """
+        heart = worker.heart
+        heart.enter(Phase.TAKING)
         ours = self._lock_is_ours()
+        heart.enter(Phase.HOLDING if ours else Phase.IDLE)
         worker.close()
         if ours:
+            heart.enter(Phase.RELEASING)
             self._lock.semaphore.release()
+            heart.enter(Phase.IDLE)
 
     def _lock_is_ours(self) -> bool:
         """Take the lock, if its holder lives, without a token."""

@@ -30,6 +30,7 @@ BOOT_FAILED: Final = 3  # exit status: respawning would not help
 BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while
 BOOT_DEATHS_MAX: Final = 5  # in a row without a worker becoming ready: it cannot work here
 DRAIN_SECONDS: Final = 10.0
+DEATH_SECONDS: Final = 1.0  # from the kill until the kernel is done with it
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death is noticed at once
 # Asks a worker to leave. No SIGTERM: `timeout` and systemd send that to all processes, and workers
 # are needed until the web has answered everybody.
@@ -62,7 +63,7 @@ class Site(Protocol):
 
 
 class Pool:
-    """Worker 1 … worker N of this host. Call `look` again and again; it never blocks for long."""
+    """Worker 1 … worker N of this host. Call `look` again and again; it takes a moment."""
 
     def __init__(self, settings: Settings, site: Site, slot: Slot) -> None:
         self._workers = settings.workers
@@ -114,14 +115,11 @@ class Pool:
         limit = time.monotonic() + DRAIN_SECONDS
         while self._processes and time.monotonic() < limit:
             dead = self._wait_for_deaths()
-            died = [worker for worker, status in dead.items() if status not in (0, -LEAVE)]
-            for worker in died:
-                log.warning(
-                    "worker %d ended with status %d instead of leaving", worker, dead[worker]
-                )
-            for worker in dead:
+            for worker, status in dead.items():
                 del self._processes[worker]
-            if not self._free_lock_of(died):
+                if status not in (0, -LEAVE):  # so does it leave while it boots
+                    log.warning("worker %d ended with status %d instead of leaving", worker, status)
+            if not self._free_lock_of(worker for worker, status in dead.items() if status):
                 log.warning("it took the lock along: what waits is left to whoever starts next")
                 break
             self._murder()
@@ -170,6 +168,7 @@ class Pool:
             if now - pulse.beat_clock_ms > limit and process.exitcode is None:
                 log.error("worker %d hangs (%s): killed", worker, pulse.phase.name.lower())
                 process.kill()
+                process.join(DEATH_SECONDS)
                 self._slot.count(HUNG.at)
 
 
@@ -186,6 +185,7 @@ def _work(worker: int, hearts: Hearts, site: Site, parent_pid: int) -> None:
         booted = site.boot(heart)
         heart.be_ready()
         _run(booted)
+        heart.be_leaving()
         site.leave(booted)
     except StartAgain as news:
         log.warning("worker %d starts again: %s", worker, news)

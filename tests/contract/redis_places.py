@@ -18,6 +18,8 @@ from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
 from workers.locks import RedisLock
 from workers.settings import Settings
+from workers.shards.memory import Memory
+from workers.shards.notes import Notes
 from workers.shards.server import Server, open_server
 from workers.shards.turn import Turn
 
@@ -26,8 +28,9 @@ TTL_MS = 2_000
 
 def server_at(url: str, **settings: object) -> Server:
     """Return a process's view of a Redis; it keeps nothing on the disk."""
-    server = open_server(msgspec.convert({"redis_url": url, **settings}, Settings))
-    server.memory.folder = None
+    asked = msgspec.convert({"redis_url": url, **settings}, Settings)
+    server = open_server(asked)
+    server.memory = Memory(Notes(None), strict=asked.redis_durability == "strict")
     return server
 
 

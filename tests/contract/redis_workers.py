@@ -39,7 +39,7 @@ def append(link: Link, ledger: str, offset_ms: int, *commands: Command) -> None:
     """Append a frame, as a lane does that has sent none before."""
     keys = [KEYS.meta, KEYS.lock, KEYS.wake, KEYS.commands, KEYS.lane(uuid.uuid4().hex)]
     frame = (len(commands), "name", 1, offset_ms, encode(list(commands)))
-    assert link.run(Script("append"), keys, ledger, -1, 1_000, 60_000, *frame) == b"appended"
+    assert link.run(Script("append"), keys, ledger, "", 1_000, 60_000, *frame) == b"appended"
 
 
 def worker_of(turn: Turn, tmp_hearts: Hearts, number: int = 1) -> Worker:

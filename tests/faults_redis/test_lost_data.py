@@ -6,7 +6,8 @@ Every host remembers the ledger it has seen, in its processes and on its disk.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,17 +124,50 @@ def test_one_host_that_saw_more_stops_all_others(site: Site) -> None:
     assert redis.ask("LLEN", "soldout:{s01}:tickets:gala") == 0
 
 
-def test_what_is_sold_from_an_older_redis_hides_nothing_from_who_saw_more(site: Site) -> None:
-    """It sleeps meanwhile, and nobody asks it for anything when it is awake."""
-    saw, redis = site.host("serve", workers=1, web_processes=1).start(), site.redis
-    saw.put_event("gala", capacity=CAPACITY)
+@contextmanager
+def restored(redis: RedisServer) -> Iterator[Callable[[], None]]:
+    """Give a way to have Redis come back with what it has now."""
     backup = copy_of(redis, "older")
-    assert saw.buy("gala", 3).status_code == 201
-    with standing_still(saw.pid, *(pid for pids in saw.family().values() for pid in pids)):
-        come_back_with(redis, backup)
-        new = site.host("serve", workers=1).start()
-        for _ in range(3):  # more batches than are missing
-            assert new.buy("gala").status_code == 201
+    yield lambda: come_back_with(redis, backup)
+
+
+@contextmanager
+def overtaken(redis: RedisServer) -> Iterator[Callable[[], None]]:
+    """Give a way to have a replica take over that lags behind, and then the old master again.
+
+    That one is not restarted for it, and nobody has written to the replica.
+    """
+    with RedisServer() as replica:
+        follow(replica, redis)
+        replica.ask("REPLICAOF", "NO", "ONE")
+
+        def there_and_back() -> None:
+            follow(redis, replica)
+            redis.ask("REPLICAOF", "NO", "ONE")
+
+        yield there_and_back
+
+
+def follow(replica: RedisServer, master: RedisServer) -> None:
+    replica.ask("REPLICAOF", "127.0.0.1", master.port)
+    up = lambda: replica.ask("INFO", "replication")["master_link_status"] == "up"  # noqa: E731
+    wait_until(up, PATIENCE_SECONDS, "replicated")
+
+
+@pytest.mark.parametrize("losing", [restored, overtaken])
+def test_what_is_sold_from_an_older_redis_hides_nothing_from_who_saw_more(
+    site: Site, losing: Callable[[RedisServer], AbstractContextManager[Callable[[], None]]]
+) -> None:
+    """It sleeps meanwhile, and nobody asks it for anything when it is awake."""
+    saw = site.host("serve", workers=1, web_processes=1).start()
+    saw.put_event("gala", capacity=CAPACITY)
+    with losing(site.redis) as lose:
+        assert saw.buy("gala", 3).status_code == 201
+        with standing_still(saw.pid, *(pid for pids in saw.family().values() for pid in pids)):
+            lose()
+            new = site.host("serve", workers=1).start()
+            for _ in range(3):  # more batches than are missing
+                assert new.buy("gala").status_code == 201
     wait_until(lambda: not new.ready(), PATIENCE_SECONDS, new.log)
     new.said("came back older")
     check_nothing_is_sold(new, "gala")

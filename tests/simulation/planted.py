@@ -220,12 +220,12 @@ PLANTS: Final = [
     Plant(
         "knows an older Redis by its batches' numbers alone",
         "model",
-        [script("_EPOCH", "known[1] ~= ARGV[1]", "not known[1]")],
+        [script("_EPOCH", "'HSET', KEYS[1], 'epoch'", "'HSETNX', KEYS[1], 'epoch'")],
     ),
     Plant(
         "looks at Redis only if it is asked for something",
         "model",
-        [source(stores, "_keep_looking", "reader.look()", "pass")],
+        [source(stores, "_look", "reader.look(shard)", "pass")],
     ),
     Plant(
         "remembers what a server knew that is gone",

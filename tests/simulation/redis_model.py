@@ -151,7 +151,7 @@ class RedisModel:
         return [b"%d" % (self._now_us // 1_000_000), b"%d" % (self._now_us % 1_000_000)]
 
     def _info(self, section: bytes) -> bytes:  # noqa: ARG002
-        return b"redis_version:7.0.15\r\nrun_id:0\r\n"
+        return b"redis_version:7.0.15\r\n"
 
     def _config(self, _get: bytes, *names: bytes) -> list[bytes]:
         values = {

@@ -8,7 +8,6 @@ changed. Between two commands of one pipeline others may come, as Redis allows.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,7 +64,6 @@ class Redis:
         self.executed = 0
         self.when_empty: Callable[[], None] = lambda: None
         self._scripts: set[str] = set()
-        self._run = 1  # how often it was started
         engine.begin()
 
     @property
@@ -94,8 +92,6 @@ class Redis:
         reply, found = self.engine.execute(command, self.now_us, looks)
         if name == "SCRIPT":
             self._scripts.add(reply.decode())
-        if name == "INFO":
-            reply = re.sub(rb"run_id:\w+", b"run_id:%d" % self._run, reply)
         if name == "EVALSHA" and command[1] == turn._COMMIT.sha and reply[0] == b"done":
             late_ms = self.now_us // 1000 - int(command[3 + command[2] + 2])
             if late_ms > 0:
@@ -128,7 +124,6 @@ class Redis:
         drawn = sim().rng.randrange(1 << 32)
         self.engine.restart(lambda key: bool((crc32(key) ^ drawn).bit_count() & 1))
         self.up = False
-        self._run += 1
         self._scripts.clear()
         for connection in list(self.connections):
             connection.lose()

@@ -24,7 +24,7 @@ from workers.metrics import FAULTS, Slot
 from workers.shards.frames import Frame
 from workers.shards.keys import Keys
 from workers.shards.link import Link, Script, call
-from workers.shards.memory import Mark
+from workers.shards.memory import Mark, Marks
 from workers.shards.server import Server
 from workers.shards.turn import Turn
 
@@ -166,7 +166,7 @@ class RedisLane:
 
     def close(self) -> None:
         """Let go of the connection; the stream of answers expires."""
-        self._link.close()
+        self._link.mistrust()
 
     def _exchange(self, commands: list[Command]) -> bytes:
         identity = self._server.identity()
@@ -177,9 +177,9 @@ class RedisLane:
             self._learn_clock()
         keys = [self._keys.meta, self._keys.lock, self._keys.wake, self._keys.commands, self._lane]
         frame = (len(commands), self._name, self._number, self._offset_ms, encode(commands))
-        looked_for = self._server.memory.mark(self._shard)
-        seen = self._server.memory.asked(looked_for)
-        append = call(_APPEND, keys, ledger, seen, FRAMES_MAX, LANE_KEPT_MS, *frame)
+        looked_for = self._server.memory.marks(self._shard)
+        wanted = self._server.memory.wanted(looked_for)
+        append = call(_APPEND, keys, ledger, wanted, FRAMES_MAX, LANE_KEPT_MS, *frame)
         # Its reply would only wake this process once more: the answer says that it was heard.
         heard = False
         [answers] = self._link.ask(self._wait(), unheard=append)
@@ -211,7 +211,7 @@ class RedisLane:
         key = self._keys.answers(self._name)
         return ("XREAD", "BLOCK", BLOCK_MS, "STREAMS", key, self._seen)
 
-    def _read(self, answers: Any, looked_for: Mark) -> list[tuple[int, bytes]]:
+    def _read(self, answers: Any, looked_for: Marks) -> list[tuple[int, bytes]]:
         if not answers:
             return []
         [(_, entries)] = answers

@@ -133,7 +133,7 @@ class RedisLedger:
             turn.commit(token, keys, writes, [])
             self._wait_for_replicas(turn.link)
             if bodies:
-                turn.answer(bodies)
+                turn.answer(bodies, confirms=True)
         else:
             turn.commit(token, keys, writes, bodies)
 

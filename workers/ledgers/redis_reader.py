@@ -6,11 +6,10 @@ older or as another one is refused here too.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Final
 
 from workers.domain import Entry, Event, Order, TicketsSold, order_id_bytes
-from workers.errors import BootFailed, LedgerFault, NoLedger
+from workers.errors import NoLedger
 from workers.hearts import HostPulse
 from workers.ledgers.redis_rows import (
     read_entry,
@@ -132,12 +131,14 @@ class RedisReader:
         found.sort(key=lambda worker: (worker.host, worker.pulse.worker, worker.pulse.pid))
         return found
 
-    def look(self) -> None:
-        """See in every shard whether what was seen of it is there, and mark it there if not."""
-        with suppress(LedgerFault, BootFailed):  # which is told to whoever asks for something
-            for shard in range(1, self._server.shards + 1):
-                with suppress(LedgerFault):
-                    self._ask(shard)
+    @property
+    def shard_count(self) -> int:
+        """How many shards there are, or will be. Raises LedgerFault, BootFailed."""
+        return self._server.shards
+
+    def look(self, shard: int) -> None:
+        """See whether what was seen of a shard is there. Raises LedgerFault, LedgerLost."""
+        self._ask(shard)
 
     def shards(self) -> list[ShardState]:
         """Return how each shard stands."""

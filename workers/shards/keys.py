@@ -5,9 +5,9 @@ soldout:{soldout:ledger}:shards   string: how many shards it shall have, until t
 soldout:{s01}:meta                hash: ledger (whose shard it is), fence (the newest fencing token
                                   given out), committed (the newest that committed); changed (a
                                   mark, `memory.Mark`: the newest that changed anything), confirmed
-                                  (the same of what was answered); run (of the server), epoch (which
-                                  began with it), ended:<epoch> (what had committed when it was
-                                  over), older (the token of a batch that was seen and is missing)
+                                  (the same of what was answered); epoch (its name), ended:<epoch>
+                                  (what had committed when one was over), older (the token of a
+                                  batch that was seen and is missing)
 soldout:{s01}:lock                string: who holds the lock; expires
 soldout:{s01}:wanted              string: somebody waits for the lock; expires
 soldout:{s01}:wake                list of at most one element: wakes one worker; in memory

@@ -54,16 +54,14 @@ class Link:
         try:
             replies = self._exchange(commands, (SKIP_REPLY, unheard) if unheard else ())
         except (RedisError, OSError) as error:
-            self.close()
-            self._moved()
+            self.mistrust()
             raise LedgerFault(_in_words(error)) from error
         except BaseException:  # killed in the middle: the replies would be taken for others'
             self.close()
             raise
         for reply in replies:
             if isinstance(reply, ResponseError):
-                self.close()
-                self._moved()
+                self.mistrust()
                 raise LedgerFault(_in_words(reply)) from reply
         return replies
 
@@ -88,6 +86,11 @@ class Link:
                 stale = True
             if stale:
                 self.close()
+
+    def mistrust(self) -> None:
+        """Let go of the connection; the server may be elsewhere by now, or another one."""
+        self.close()
+        self._moved()
 
     def close(self) -> None:
         """Let go of the connection, and of what was known of its server."""

@@ -1,30 +1,25 @@
-"""What this host has seen of the ledger, so that nothing is sold from a Redis that came back empty.
-
-Kept in the process, and in small files of the data directory for those that start later.
-"""
+"""What this process has seen of the ledger: nothing is sold from a Redis that lacks any of it."""
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias
 
 from workers.errors import LedgerLost
 from workers.hearts import clock_ms
-
-log = logging.getLogger(__name__)
+from workers.shards.notes import Notes
 
 WRITE_EVERY_MS: Final = 1_000
-_MARK: Final = re.compile(r"(\d+)(?: (\w*))?", re.ASCII)
+RESTORE: Final = "restore it, or accept it as docs/many-hosts.md says"
+_MARK: Final = re.compile(r"(\d+)(?: ([0-9A-Za-z]*))?", re.ASCII)
 
 
 class Mark(NamedTuple):
-    """The newest batch that changed a shard: its token, and the epoch in which it was committed.
+    """A batch that changed a shard: its token, and the epoch in which it was committed.
 
-    An epoch is one run of one server with the ledger, from a start to the next or to a failover
-    (`epoch.lua`). Tokens alone would not do: a ledger that came back older counts on from there.
+    Each connection of a worker begins an epoch (`epoch.lua`). Tokens alone would not do: a ledger
+    that came back older counts on from there.
     """
 
     token: int = 0
@@ -42,67 +37,69 @@ class Mark(NamedTuple):
         return f"{self.token} {self.epoch}"
 
 
-class Memory:
-    """The ledger's id, and how far each shard has come. `folder` None: not kept.
+Marks: TypeAlias = tuple[Mark, ...]  # the newest batch that was seen of some epochs, oldest first
 
-    What counts is the newest batch whose sales were confirmed: a replica that is promoted may lack
-    what nobody was told.
+
+class Memory:
+    """The ledger's id, and the newest confirmed batch of each shard.
+
+    Of two it may not be known, for a moment, whether Redis has both: then both are remembered. What
+    is not confirmed does not count: a replica that is promoted may lack it.
     """
 
-    def __init__(self, folder: Path | None, *, strict: bool = True) -> None:
-        self.folder = folder
+    def __init__(self, notes: Notes, *, strict: bool = True) -> None:
+        self._notes = notes
         self._strict = strict
-        self._marks: dict[int, Mark] = {}
-        self._written: dict[int, tuple[Mark, int]] = {}  # and when
-        self.ledger_id = self._read("ledger") or ""
+        self._marks: dict[int, Marks] = {}
+        self._past: dict[
+            int, Marks
+        ] = {}  # of other epochs, found there: a newer one stands for them
+        self._written: dict[int, tuple[Marks, int]] = {}  # and when
+        self.ledger_id = notes.read("ledger")
 
-    def mark(self, shard: int) -> Mark:
-        """Return the newest batch that was seen of a shard."""
+    def marks(self, shard: int) -> Marks:
+        """Return the batches that must be there, whenever something is asked of a shard."""
         if shard not in self._marks:
-            self._marks[shard] = self._read_mark(shard)
+            self._marks[shard] = self._read_marks(shard)
             self._written[shard] = self._marks[shard], clock_ms()
         return self._marks[shard]
 
-    def asked(self, mark: Mark) -> str:
-        """Return what a script shall look for; "" if an older ledger will do, too."""
-        return str(mark) if self._strict else ""
+    def wanted(self, marks: Marks) -> str:
+        """Write what a script shall look for; "" if an older ledger will do, too."""
+        return ",".join(map(str, marks or (Mark(),))) if self._strict else ""
 
-    def learn(self, shard: int, found: Mark, looked_for: Mark) -> Mark:
-        """Remember what was found of a shard, where `looked_for` was not missing; return the newer.
+    def learn(self, shard: int, found: Mark, looked_for: Marks) -> None:
+        """Remember a batch that is there, as is all that was looked for in the same step.
 
-        A mark of another epoch takes the place of the known one only if that was looked for:
-        replies may be read in another order than they came, and another process of this host may
-        have written down more.
+        One history has them all, so the newest stands for them. What others have come to know
+        meanwhile stays, and is looked for the next time.
         """
-        known = self.mark(shard)
-        if found.epoch == known.epoch:
-            self._marks[shard] = max(known, found)
-        elif found.epoch and known == looked_for:
-            kept = self._read_mark(shard)
-            unchecked = kept.epoch == known.epoch and kept.token > known.token
-            self._marks[shard] = kept if unchecked else found
+        if not found.epoch:  # written by a version that knew none, perhaps long after the last
+            found = Mark()
+        newest = max((found, *looked_for))
+        others = [mark for mark in self.marks(shard) if mark not in looked_for]
+        past = [mark for mark in looked_for if mark.epoch != newest.epoch]
+        if past:
+            self._past[shard] = _newest_of_each((*self._past.get(shard, ()), *past))
+        self._marks[shard] = _newest_of_each((*others, newest))
         self._keep(shard)
-        return found if self._marks[shard] == found else looked_for
 
-    def lost(self, shard: int, committed: int) -> LedgerLost:
-        """Return what to raise for a shard that is behind what was seen of it."""
+    def lost(self, shard: int, token: int) -> LedgerLost:
+        """Return what to raise for a batch that is missing."""
         return LedgerLost(
-            f"Redis came back older: shard {shard} is at batch {committed}, but more were seen;"
-            f" restore it{self._or_forget()}"
+            f"Redis came back older: batch {token} of shard {shard} is missing; {RESTORE}"
         )
 
     def check_ledger(self, ledger_id: str) -> None:
         """Take an id, "" for none, for our ledger's, or raise LedgerLost."""
         if not self.ledger_id:  # another process of this host may have seen it meanwhile
-            self.ledger_id = self._read("ledger") or ""
+            self.ledger_id = self._notes.read("ledger")
         if ledger_id != self.ledger_id:
             if self.ledger_id:
                 what = f"holds another ledger, {ledger_id}" if ledger_id else "came back empty"
-                raise LedgerLost(
-                    f"Redis {what}, instead of {self.ledger_id}; restore it{self._or_forget()}"
-                )
+                raise LedgerLost(f"Redis {what}, instead of {self.ledger_id}; {RESTORE}")
             self.ledger_id = ledger_id
-            self._write("ledger", ledger_id)
+            self._notes.write("ledger", ledger_id)
 
     def flush(self) -> None:
         """Write what is not written yet."""
@@ -110,36 +107,33 @@ class Memory:
             self._keep(shard, at_once=True)
 
     def _keep(self, shard: int, *, at_once: bool = False) -> None:
-        mark, (written, when_ms) = self.mark(shard), self._written[shard]
-        if mark != written and (at_once or clock_ms() - when_ms >= WRITE_EVERY_MS):
-            self._written[shard] = mark, clock_ms()
-            others = self._read_mark(shard)  # of this host write the same file
-            if mark.epoch != others.epoch or mark.token > others.token:
-                self._write(f"shard-{shard:02}", str(mark))
-
-    def _read_mark(self, shard: int) -> Mark:
-        try:
-            return Mark.read(self._read(f"shard-{shard:02}") or "0")
-        except ValueError:
-            return Mark()
-
-    def _or_forget(self) -> str:
-        return ", or accept it as docs/many-hosts.md says"
-
-    def _read(self, name: str) -> str | None:
-        try:
-            return (self.folder / name).read_text().strip() if self.folder else None
-        except FileNotFoundError:
-            return None
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a small file, whole or not at all; what the process knows does not depend on it."""
-        if self.folder is None:
+        written, when_ms = self._written[shard]
+        if self._marks[shard] == written or not (at_once or clock_ms() - when_ms >= WRITE_EVERY_MS):
             return
-        draft = self.folder / f"{name}.{os.getpid()}"
+        with self._notes.alone() as alone:
+            if alone:  # else somebody writes just now, and this is written later
+                self._write_down(shard)
+
+    def _write_down(self, shard: int) -> None:
+        """Write what must be there, and take over what other processes have written."""
+        past = {mark.epoch: mark.token for mark in self._past.pop(shard, ())}
+        others = [m for m in self._read_marks(shard) if m.token > past.get(m.epoch, 0)]
+        self._marks[shard] = marks = _newest_of_each((*self._marks[shard], *others))
+        self._notes.write(_name(shard), "\n".join(map(str, marks)))
+        self._written[shard] = marks, clock_ms()
+
+    def _read_marks(self, shard: int) -> Marks:
         try:
-            self.folder.mkdir(exist_ok=True)
-            draft.write_text(text + "\n")
-            draft.replace(self.folder / name)
-        except OSError as error:
-            log.warning("cannot remember the ledger in %s: %s", self.folder, error)
+            return _newest_of_each(map(Mark.read, self._notes.read(_name(shard)).splitlines()))
+        except ValueError:
+            return ()
+
+
+def _name(shard: int) -> str:
+    return f"shard-{shard:02}"
+
+
+def _newest_of_each(marks: Iterable[Mark]) -> Marks:
+    """Return the newest mark of each epoch, oldest first."""
+    newest = {mark.epoch: mark for mark in sorted(marks) if mark.token}
+    return tuple(sorted(newest.values()))

@@ -28,25 +28,12 @@ AT_RISK: Final = {
 
 def check_version(link: Link) -> tuple[int, int]:
     """Return a server's version. Raises BootFailed if it is too old, LedgerFault."""
-    found = re.search(rb"redis_version:(\d+)\.(\d+)", _info(link))
+    [info] = link.ask(("INFO", "server"))
+    found = re.search(rb"redis_version:(\d+)\.(\d+)", info)
     version = (int(found[1]), int(found[2])) if found else (0, 0)
     if version < OLDEST_REDIS:
         raise BootFailed(f"Redis {version[0]}.{version[1]} is too old: 7.0 at least")
     return version
-
-
-def run_of(link: Link) -> str:
-    """Return what a server calls this run of it, from its start to its end. Raises LedgerFault."""
-    found = re.search(rb"run_id:(\w+)", _info(link))
-    if found is None:
-        raise LedgerFault("Redis does not say its run_id")
-    return found[1].decode()
-
-
-def _info(link: Link) -> bytes:
-    [info] = link.ask(("INFO", "server"))
-    text: bytes = info
-    return text
 
 
 def weaknesses(link: Link) -> list[str]:

@@ -16,6 +16,7 @@ from workers.shards.identity import Identity, read_identity
 from workers.shards.keys import LEDGER, SHARDS, Keys
 from workers.shards.link import SOCKET_SECONDS, Command, Link, Script, call
 from workers.shards.memory import Mark, Memory
+from workers.shards.notes import Notes
 from workers.shards.promises import WAITAOF_SINCE, check_version, weaknesses
 from workers.shards.topology import Topology, topology_of
 
@@ -63,6 +64,8 @@ class Server:
             link.close_if_stale()  # since Redis restarted: it is back, and no reader shall wait
             try:
                 yield link
+            except LedgerLost:  # it answers; and whoever asks next shall hear the same
+                raise
             except LedgerFault:
                 self._silent_until_ms[shard] = clock_ms() + SILENT_MS
                 raise
@@ -84,14 +87,18 @@ class Server:
 
         What is missing is marked there, so that nobody sells. Raises LedgerFault, LedgerLost.
         """
-        memory, looked_for = self.memory, self.memory.mark(shard)
+        memory, looked_for = self.memory, self.memory.marks(shard)
         link.learn(_RECOGNIZE)
-        known = memory.ledger_id, memory.asked(looked_for)
+        known = memory.ledger_id, memory.wanted(looked_for)
         recognize = call(_RECOGNIZE, [Keys(shard).meta], *known)
-        (ledger, committed, confirmed, older), *replies = link.ask(recognize, *commands)
-        memory.check_ledger(ledger.decode())
-        if older:
-            raise memory.lost(shard, int(committed))
+        (ledger, confirmed, missing), *replies = link.ask(recognize, *commands)
+        try:
+            memory.check_ledger(ledger.decode())
+            if missing:
+                raise memory.lost(shard, int(missing))
+        except LedgerLost:
+            link.mistrust()
+            raise
         memory.learn(shard, Mark.read(confirmed), looked_for)
         return replies
 
@@ -203,6 +210,6 @@ class Server:
 def open_server(settings: Settings) -> Server:
     """Return this process's view of the Redis ledger, not connected yet. Raises BadSetting."""
     strict = settings.redis_durability == "strict"
-    memory = Memory(settings.data_path / "seen", strict=strict)
+    memory = Memory(Notes(settings.data_path / "seen"), strict=strict)
     topology = topology_of(settings.redis_parsed())
     return Server(topology, memory, strict=strict, asked=settings.shards)

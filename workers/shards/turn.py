@@ -25,7 +25,6 @@ from workers.shards.frames import Frame, read_frame
 from workers.shards.keys import Keys
 from workers.shards.link import Command, Link, Script, call
 from workers.shards.memory import Mark
-from workers.shards.promises import run_of
 from workers.shards.pulses import TELL_EVERY_MS, forget_old, tell, untell
 from workers.shards.server import Server
 
@@ -64,7 +63,6 @@ class Turn:
         self.complete = False  # all that waited was read in the step that took the lock
         self.ledger_id = ""
         self._last_token = 0  # of the turn that read `frames`
-        self._looked_for = Mark()  # and found, when we looked last
         self._ttl_ms = ttl_ms
         self._heart = heart
         self.slot = slot or Slot()
@@ -96,8 +94,8 @@ class Turn:
         keys = [self.keys.meta, self.keys.lock, self.keys.wanted, self.keys.commands]
         self._commands_max = commands_max
         self.link.learn(_TAKE)
-        looked_for = memory.mark(self.shard)
-        known = memory.ledger_id, memory.asked(looked_for)
+        looked_for = memory.marks(self.shard)
+        known = memory.ledger_id, memory.wanted(looked_for)
         flag = "1" if anyway else ""
         take = call(_TAKE, keys, self.owner, self._ttl_ms, commands_max, flag, *known)
         block = max(0.001, min(wait_seconds, BLOCK_SECONDS))  # 0 would be for ever
@@ -110,8 +108,7 @@ class Turn:
             raise memory.lost(self.shard, int(reply[2]))
         if reply[0] == b"mine":
             self.token = int(reply[4])
-        self._looked_for = looked_for
-        self._learn(reply[2])
+        memory.learn(self.shard, Mark.read(reply[2]), looked_for)
         self._count_shards()
         if reply[0] == b"held":
             return False
@@ -123,13 +120,8 @@ class Turn:
         return True
 
     def _begin_epoch(self) -> None:
-        """Have what comes through a new connection tell itself from what a server lost before."""
-        run = run_of(self.link)
-        self.link.run(_EPOCH, [self.keys.meta], run, secrets.token_hex(8))
-
-    def _learn(self, confirmed: bytes) -> None:
-        found, memory = Mark.read(confirmed), self.server.memory
-        self._looked_for = memory.learn(self.shard, found, self._looked_for)
+        """Tell what will be committed through a new connection from what a server lost before."""
+        self.link.run(_EPOCH, [self.keys.meta], secrets.token_hex(8))
 
     def _begin(self, our_ms: int, redis_ms: int, token: int, frames: list[Frame]) -> None:
         self._begun = None
@@ -212,6 +204,7 @@ class Turn:
         lock = [self.keys.lock, self.keys.wanted, self.keys.wake, self.keys.commands]
         fixed = [self.keys.meta, *lock, self.keys.events, self.keys.orders]
         answers, streams = self._answers(bodies, first_key=len(fixed) + len(keys) + 1)
+        looked_for = self.server.memory.marks(self.shard)
         result, *more = self.run(
             _COMMIT,
             [*fixed, *keys, *streams],
@@ -225,6 +218,7 @@ class Turn:
             ANSWERS_KEPT_MS,
             *writes[:3],
             len(bodies),
+            self.server.memory.wanted(looked_for),
             *writes[3:],
             *answers,
         )
@@ -234,24 +228,32 @@ class Turn:
         if result == b"other":
             self._over()
             raise LedgerLost("Redis holds another ledger than before")
+        if result == b"older":
+            self._over()
+            raise self.server.memory.lost(self.shard, int(more[0]))
         if result != b"done":
             raise Inconsistent(f"the ledger is not as it was read: {result.decode()}")
-        confirmed, *begun = more
+        changed, *begun = more
         if bodies:
-            self._learn(confirmed)
+            self.server.memory.learn(self.shard, Mark.read(changed), looked_for)
             self._over()
         if begun:
             redis_ms, token, entries = begun
             self._begun = clock_ms(), redis_ms, token, [read_frame(*entry) for entry in entries]
 
-    def answer(self, bodies: list[bytes]) -> None:
-        """Answer every frame that was read, unless another worker has them by now."""
+    def answer(self, bodies: list[bytes], *, confirms: bool = False) -> None:
+        """Answer every frame that was read, unless another worker has them by now.
+
+        `confirms`: whether what was committed before is safe.
+        """
         if self.frames:
             answers, streams = self._answers(bodies, first_key=3)
+            confirmed = "1" if confirms else ""
             keys = [self.keys.meta, self.keys.commands, *streams]
             through = self.frames[-1].id
             self.frames = []
-            self.run(_ANSWER, keys, self._last_token, through, ANSWERS_KEPT_MS, *answers)
+            fixed = (self._last_token, through, ANSWERS_KEPT_MS, confirmed)
+            self.run(_ANSWER, keys, *fixed, *answers)
         self.release()
 
     def release(self) -> None:
@@ -268,7 +270,7 @@ class Turn:
         self._checked = False
         self.given_up = True
         self._over()
-        self.link.close()
+        self.link.mistrust()
 
     def close(self) -> None:
         """Leave the shard to the others."""

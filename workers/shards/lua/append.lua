@@ -3,12 +3,12 @@
 -- is safe to send twice, even if the frame was settled between; and what comes late from a connection
 -- that its lane gave up changes nothing any more, once the same commands were sent through a new one.
 -- KEYS: meta, lock, wake, commands, lane
--- ARGV: ledger, seen (`is_older`), frames_max, keep_ms (of what is known of the lane), count, name (of the lane's
+-- ARGV: ledger, marks (`missing`), frames_max, keep_ms (of what is known of the lane), count, name (of the lane's
 --       connection), frame, offset_ms, body
 -- Result: 'appended', now or before; 'other' if this is not the ledger that the sender knows, 'older'
 --         if it came back older than somebody has seen it, or 'full'
 if (redis.call('HGET', KEYS[1], 'ledger') or '') ~= ARGV[1] then return 'other' end
-if is_older(KEYS[1], ARGV[2]) then return 'older' end
+if missing(KEYS[1], ARGV[2]) then return 'older' end
 if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(ARGV[7]) then return 'appended' end
 if redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[3]) then return 'full' end
 in_memory(function()

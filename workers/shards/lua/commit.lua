@@ -1,24 +1,26 @@
 -- Write one batch, send its answers, take its frames off the stream, and give the lock back or begin
--- the next turn; or change nothing. Durable when the reply comes, where the server syncs each write. Safe to send twice: the
--- second time the token is not newer than the last that committed.
+-- the next turn; or change nothing. Durable when the reply comes, where the server syncs each write.
+-- Safe to send twice: the second time the token is not newer than the last that committed.
 -- KEYS: meta, lock, wanted, wake, commands, events, orders,
 --       then journal, tickets, bought of each event, then the answers stream of each frame
 -- ARGV: ledger ('' : there is none yet, nor anything to keep; the fence and the answers are written, but
 --       nothing counts as committed), token, valid_until_ms, owner, ttl_ms,
 --       commands_max (of the next turn; 0: none, a worker is woken for what waits),
---       through, keep_ms, number of events, number of sales, number of cancels, number of answers;
+--       through, keep_ms, number of events, number of sales, number of cancels, number of answers,
+--       marks (`missing`);
 --       for each event: id, entries before, tickets before, JSON,
 --         number of entries, the entries, number of sales, (entry, quantity) of each,
 --         number of counts, (buyer, tickets) of each;
 --       for each sale: order id, order; for each cancel: order id, order;
 --       for each answer: index in KEYS, frame, body
--- Result: {'done', confirmed (a mark; '' if nothing was answered)}, or
---         {'done', confirmed, now_ms, token, entries} with the next turn begun as by take.lua;
---         {'fenced'}, {'late'}, {'other'}, or {'broken …'} (a last wall: the ledger is not what the
---         batch was decided on)
+-- Result: {'done', changed (a mark)}, or {'done', changed, now_ms, token, entries} with the next turn begun
+--         as by take.lua; {'other'}, {'older', token} as by take.lua, {'fenced'}, {'late'}, or {'broken …'}
+--         (a last wall: the ledger is not what the batch was decided on)
 local ledger, token = ARGV[1], tonumber(ARGV[2])
-local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed', 'epoch')
+local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed', 'epoch', 'changed')
 if (known[1] or '') ~= ledger then return { 'other' } end
+local lost = missing(KEYS[1], ARGV[13])
+if lost then return { 'older', lost } end
 if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then return { 'fenced' } end
 if now_ms() > tonumber(ARGV[3]) then return { 'late' } end
 -- Rights are looked at call by call: one that is missing would stop the script in its middle.
@@ -31,7 +33,7 @@ local events, sales, cancels, answers =
   tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
 -- The first pass checks and remembers where each part begins; only the second writes.
-local at, places = 13, {}
+local at, places = 14, {}
 for event = 1, events do
   local id, journal, tickets = ARGV[at], KEYS[5 + 3 * event], KEYS[6 + 3 * event]
   if redis.call('LLEN', journal) ~= tonumber(ARGV[at + 1]) then return { 'broken journal of ' .. id } end
@@ -70,17 +72,18 @@ end
 for i = orders, after_orders - 1, 1000 do
   redis.call('HSET', KEYS[7], unpack(ARGV, i, math.min(i + 999, after_orders - 1)))
 end
-redis.call('HSET', KEYS[1], 'fence', token)
-if ledger ~= '' then redis.call('HSET', KEYS[1], 'committed', token) end
-if events > 0 then redis.call('HSET', KEYS[1], 'changed', ARGV[2] .. ' ' .. (known[4] or '')) end
-local confirmed = ''
+local changed = events > 0 and ARGV[2] .. ' ' .. (known[4] or '') or known[5] or '0'
+local far = { 'fence', token, 'changed', changed }
+if ledger ~= '' then far[5], far[6] = 'committed', token end
+if ARGV[7] ~= '' then far[#far + 1], far[#far + 2] = 'confirmed', changed end
+redis.call('HSET', KEYS[1], unpack(far))
 if ARGV[7] ~= '' then
-  confirmed = part(KEYS[1], KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8])
+  part(KEYS[5], ARGV[7], after_orders, after_orders + 3 * answers - 1, ARGV[8], changed)
 end
 local most, mine = tonumber(ARGV[6]), redis.call('GET', KEYS[2]) == ARGV[4]
 local next_frames = mine and most > 0 and redis.call('EXISTS', KEYS[3]) == 0 and read(KEYS[5], most) or {}
 if #next_frames > 0 then
-  return { 'done', confirmed, now_ms(), hold(KEYS[1], KEYS[2], ARGV[4], ARGV[5]), next_frames }
+  return { 'done', changed, now_ms(), hold(KEYS[1], KEYS[2], ARGV[4], ARGV[5]), next_frames }
 end
 release(KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[4])
-return { 'done', confirmed }
+return { 'done', changed }

@@ -20,21 +20,27 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Say whether the ledger came back older than its caller, or anybody before, has seen it; once found,
--- it is for everybody, and whoever is at work is fenced.
--- seen: a mark, '<token> <epoch>': the newest batch that the caller has seen to change something, and the
---       epoch in which it did; '': any ledger will do. A batch of an epoch that is over must be one of
---       those with which it ended; an epoch that never ended here was lost with all its batches.
-local function is_older(meta, seen)
-  local token, epoch = string.match(seen, '^(%d+) ?(%w*)$')
-  if not token then return false end
-  local known = redis.call('HMGET', meta, 'older', 'epoch', 'committed', 'ended:' .. epoch)
-  if known[1] then return true end
-  local reached = epoch == (known[2] or '') and known[3] or known[4]
-  if tonumber(reached or 0) >= tonumber(token) then return false end
-  redis.call('HSET', meta, 'older', token)
-  redis.call('HINCRBY', meta, 'fence', 1)
-  return true
+-- Return the token of a batch that the caller, or anybody before, has seen and that is missing here: the
+-- ledger came back older. Once found, that is for everybody, and whoever is at work is fenced.
+-- marks: '<token> <epoch>' of batches that the caller has seen, with commas between; '': any ledger will do.
+--        What was seen in an epoch that is over must be among the batches with which it ended; an epoch
+--        that never ended here was lost with all its batches.
+local function missing(meta, marks)
+  if marks == '' then return nil end
+  local known = redis.call('HMGET', meta, 'older', 'epoch', 'committed')
+  if known[1] then return known[1] end
+  local looked = false
+  for token, epoch in string.gmatch(marks, '(%d+) (%w*)') do
+    local reached = epoch == (known[2] or '') and known[3] or redis.call('HGET', meta, 'ended:' .. epoch)
+    if tonumber(reached or 0) < tonumber(token) then
+      redis.call('HSET', meta, 'older', token)
+      redis.call('HINCRBY', meta, 'fence', 1)
+      return token
+    end
+    looked = true
+  end
+  if not looked then error('no marks: ' .. marks) end
+  return nil
 end
 
 -- Read the frames that wait, up to so many commands, but one frame at least.
@@ -54,11 +60,10 @@ local function hold(meta, lock, owner, ttl_ms)
   return redis.call('HINCRBY', meta, 'fence', 1)
 end
 
--- Send the answers, which confirm all that has changed, and take their frames off the stream.
--- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id.
--- Returns the mark of what is confirmed now.
-local function part(meta, commands, through, first, last, keep_ms)
-  local confirmed = redis.call('HGET', meta, 'changed') or '0'
+-- Send the answers, and take their frames off the stream.
+-- answers: ARGV from `first` on, (index in KEYS, frame, body) for each frame; through: the last frame's id;
+-- confirmed: the mark of the newest batch that is confirmed with them.
+local function part(commands, through, first, last, keep_ms, confirmed)
   in_memory(function()
     for i = first, last, 3 do
       local stream = KEYS[tonumber(ARGV[i])]
@@ -68,12 +73,10 @@ local function part(meta, commands, through, first, last, keep_ms)
       redis.pcall('PEXPIRE', stream, keep_ms)
     end
   end)
-  redis.call('HSET', meta, 'confirmed', confirmed)
   if through ~= '' then
     local time, sequence = string.match(through, '(%d+)-(%d+)')
     redis.call('XTRIM', commands, 'MINID', string.format('%s-%d', time, sequence + 1))
   end
-  return confirmed
 end
 
 -- Give the lock back, if it is still this owner's, and wake who may want it.

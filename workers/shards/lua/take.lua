@@ -1,18 +1,19 @@
 -- Take the lock and read the frames that wait, in one step.
 -- KEYS: meta, lock, wanted, commands
 -- ARGV: owner, ttl_ms, commands_max, anyway ('1': take the lock even if nothing waits),
---       ledger (that the worker knows, or ''), seen (`is_older`)
+--       ledger (that the worker knows, or ''), marks (`missing`)
 -- Result: {'other', ledger}             it is not the ledger that the worker knows
---         {'older', ledger, committed}  it came back older than somebody has seen it
+--         {'older', ledger, token}      it came back older: the batch of this token is missing
 --         {'held', ledger, confirmed}   somebody else has the lock
 --         {'idle', ledger, confirmed, now_ms}  nothing waits, the lock is not taken
 --         {'mine', ledger, confirmed, now_ms, token, entries}  entries: up to commands_max commands,
 --                                       but one frame at least; confirmed: a mark
 -- Who asks again after a lost reply gets the lock again, with a newer token.
-local known = redis.call('HMGET', KEYS[1], 'ledger', 'confirmed', 'committed')
+local known = redis.call('HMGET', KEYS[1], 'ledger', 'confirmed')
 local ledger, confirmed = known[1] or '', known[2] or '0'
 if ARGV[5] ~= '' and ARGV[5] ~= ledger then return { 'other', ledger } end
-if is_older(KEYS[1], ARGV[6]) then return { 'older', ledger, known[3] or '0' } end
+local lost = missing(KEYS[1], ARGV[6])
+if lost then return { 'older', ledger, lost } end
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
   if ARGV[4] == '1' then
