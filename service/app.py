@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = wire.BODY_MAX_BYTES
     app.extensions["carrier"] = carrier  # for the web process, which does not leave before it
+    app.extensions["reader"] = reader  # for the web process, which lets go of it when it leaves
     app.extensions["measures"] = measures  # for the web process, which knows its number
     if settings.traces == "otlp":
         Traces().install(app)

@@ -99,12 +99,13 @@ def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
 
 def _keep_looking(reader: RedisReader) -> None:
     """Find out soon that Redis lost what this process has seen, though nobody asks it anything."""
-    complaints = Complaints(log)
+    complaints: dict[int, Complaints] = {}
     while True:
         gevent.sleep(LOOK_SECONDS)
         with suppress(LedgerFault, BootFailed):  # which is told to whoever asks for something
             for shard in range(1, reader.shard_count + 1):
-                gevent.spawn(_look, reader, shard, complaints)
+                said = complaints.setdefault(shard, Complaints(log))
+                gevent.spawn(_look, reader, shard, said)
 
 
 def _look(reader: RedisReader, shard: int, complaints: Complaints) -> None:
@@ -113,6 +114,6 @@ def _look(reader: RedisReader, shard: int, complaints: Complaints) -> None:
     except LedgerFault:
         return
     except Exception as bug:
-        complaints.say("cannot see whether Redis has all that was sold: %r", bug)
+        complaints.say("cannot see whether Redis has all that was sold of shard %d: %r", shard, bug)
     else:
-        complaints.over("Redis has all that was sold")
+        complaints.over(f"Redis has all that was sold of shard {shard}")

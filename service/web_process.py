@@ -41,6 +41,7 @@ from workers.settings import read_settings
 if TYPE_CHECKING:
     from service.streams import Streams
     from workers.handoffs.couriers import Carrier
+    from workers.ledgers import LedgerReader
 
 LOOK_SECONDS: Final = 0.1  # between two looks whether to leave, and whether all are answered
 THRESHOLD_SECONDS: Final = 0.2  # for a handshake that is under way; it takes one round trip
@@ -66,6 +67,12 @@ class WebProcess(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self.notify()
             self._hang_up_on_the_silent(self.cfg.keepalive)
             gevent.sleep(LOOK_SECONDS)
+        self._drain(servers)
+        reader: LedgerReader | None = self.wsgi.extensions.get("reader")
+        if reader is not None:  # the benchmark's empty view has none
+            reader.close()
+
+    def _drain(self, servers: list[StreamServer]) -> None:
         told = time.monotonic()
         killed = told + self.cfg.graceful_timeout - 1
         self._end_streams()

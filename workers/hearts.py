@@ -23,6 +23,7 @@ LAST_COMMIT_MS: Final = HEARTBEAT_LIMIT_MS + 1_000
 SLOT_WORDS: Final = 8
 WORD_BYTES: Final = 8
 _PID, _STARTED, _BEAT, _BEAT_CLOCK, _PHASE, _READY, _BATCHES, _PURCHASES = range(SLOT_WORDS)
+_LEAVING: Final = 2  # in place of 1, ready
 
 
 class Phase(IntEnum):
@@ -48,6 +49,7 @@ class Pulse(Struct, frozen=True):
     ready: bool
     batches: int
     purchases: int
+    leaving: bool = False
 
 
 class HostPulse(Struct, frozen=True):
@@ -139,7 +141,7 @@ class Heart:
 
     def be_leaving(self) -> None:
         """Say that this worker takes no more work; the rest may take as long as a boot."""
-        self._slot[_READY] = 0
+        self._slot[_READY] = _LEAVING
         self.beat()
 
     def count(self, purchases: int) -> None:
@@ -157,6 +159,7 @@ def _pulse(worker: int, slot: memoryview) -> Pulse:
         beat_clock_ms=slot[_BEAT_CLOCK],
         phase=Phase(slot[_PHASE]),
         ready=bool(slot[_READY]),
+        leaving=slot[_READY] == _LEAVING,
         batches=slot[_BATCHES],
         purchases=slot[_PURCHASES],
     )

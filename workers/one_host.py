@@ -68,7 +68,7 @@ class OneHost:
         return True
 
     def leave(self, worker: Worker) -> None:
-        """Close the ledger, one worker after the other, unless a dead one keeps the lock.
+        """Close the ledger, one worker after the other, unless one keeps the lock for long.
 
         The last one out empties the log into the file; of two at once, neither is the last.
         """

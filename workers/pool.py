@@ -27,10 +27,9 @@ from workers.worker import Worker
 log = logging.getLogger(__name__)
 
 BOOT_FAILED: Final = 3  # exit status: respawning would not help
-BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while
+BOOT_LIMIT_MS: Final = 60_000  # recovering a long WAL takes a while, or emptying it
 BOOT_DEATHS_MAX: Final = 5  # in a row without a worker becoming ready: it cannot work here
 DRAIN_SECONDS: Final = 10.0
-DEATH_SECONDS: Final = 1.0  # from the kill until the kernel is done with it
 LOOK_SECONDS: Final = 0.1  # between two looks at hearts; a worker's death is noticed at once
 # Asks a worker to leave. No SIGTERM: `timeout` and systemd send that to all processes, and workers
 # are needed until the web has answered everybody.
@@ -63,7 +62,7 @@ class Site(Protocol):
 
 
 class Pool:
-    """Worker 1 … worker N of this host. Call `look` again and again; it takes a moment."""
+    """Worker 1 … worker N of this host. Call `manage` again and again; it takes a moment."""
 
     def __init__(self, settings: Settings, site: Site, slot: Slot) -> None:
         self._workers = settings.workers
@@ -71,6 +70,7 @@ class Pool:
         self._site = site
         self._hearts = Hearts(settings.run_path / "hearts", settings.workers, create=True)
         self._processes: dict[int, ForkProcess] = {}
+        self._murdered: set[int] = set()  # workers; the kernel may take a while
         self._managed_ms = clock_ms()
         self._boot_deaths = 0
 
@@ -86,24 +86,12 @@ class Pool:
         for worker in range(1, self._workers + 1):
             self._spawn(worker)
 
-    def look(self) -> None:
+    def manage(self) -> None:
         """Wait a moment; reap who died, murder who hangs, and start others in their place.
 
         Raises BootFailed.
         """
-        dead = self._wait_for_deaths()
-        for worker, status in dead.items():
-            if status == BOOT_FAILED:
-                raise BootFailed(f"worker {worker} cannot start; the reason stands above")
-            self._count_death(self._hearts.pulse(worker), status)
-            log.warning("worker %d ended with status %d: started again", worker, status)
-        if self._free_lock_of(dead):
-            for worker in dead:
-                self._spawn(worker)
-        else:
-            log.warning("it took the lock along: all workers start again under a new one")
-            self.kill()
-            self.start()
+        self._reap(self._wait_for_deaths())
         self._murder()
         self._site.look(ready=self.ready)
 
@@ -120,7 +108,7 @@ class Pool:
                 if status not in (0, -LEAVE):  # so does it leave while it boots
                     log.warning("worker %d ended with status %d instead of leaving", worker, status)
             if not self._free_lock_of(worker for worker, status in dead.items() if status):
-                log.warning("it took the lock along: what waits is left to whoever starts next")
+                log.warning("the lock is not given back: nobody is waited for any longer")
                 break
             self._murder()
         self.kill()
@@ -133,12 +121,27 @@ class Pool:
             process.join()
 
     def _spawn(self, worker: int) -> None:
+        self._murdered.discard(worker)
         self._hearts.start(worker, 0)
         process = mp.get_context("fork").Process(
             target=_work, args=(worker, self._hearts, self._site, os.getpid())
         )
         process.start()
         self._processes[worker] = process
+
+    def _reap(self, dead: dict[int, int]) -> None:
+        for worker, status in dead.items():
+            if status == BOOT_FAILED:
+                raise BootFailed(f"worker {worker} cannot start; the reason stands above")
+            self._count_death(self._hearts.pulse(worker), status)
+            log.warning("worker %d ended with status %d: started again", worker, status)
+        if self._free_lock_of(dead):
+            for worker in dead:
+                self._spawn(worker)
+        else:
+            log.warning("it took the lock along: all workers start again under a new one")
+            self.kill()
+            self.start()
 
     def _wait_for_deaths(self) -> dict[int, int]:
         """Wait a moment, or until somebody dies; return who is dead, with the exit status."""
@@ -164,11 +167,12 @@ class Pool:
             return
         for worker, process in self._processes.items():
             pulse = self._hearts.pulse(worker)
-            limit = HEARTBEAT_LIMIT_MS if pulse.ready else BOOT_LIMIT_MS
-            if now - pulse.beat_clock_ms > limit and process.exitcode is None:
+            works = pulse.ready and not pulse.leaving
+            limit = HEARTBEAT_LIMIT_MS if works else BOOT_LIMIT_MS
+            if now - pulse.beat_clock_ms > limit and worker not in self._murdered:
                 log.error("worker %d hangs (%s): killed", worker, pulse.phase.name.lower())
                 process.kill()
-                process.join(DEATH_SECONDS)
+                self._murdered.add(worker)
                 self._slot.count(HUNG.at)
 
 

@@ -125,7 +125,7 @@ class Supervisor:
 
     def _look(self) -> None:
         if self._pool:
-            self._pool.look()
+            self._pool.manage()
         else:
             time.sleep(LOOK_SECONDS)
         if self._metrics:

@@ -25,12 +25,13 @@ from tests.servers.cutter import Cutter, Moment
 from tests.servers.redis_server import RedisServer
 from tests.unit.builders import buy, gala, order_id, put
 from workers.audit import audit
-from workers.domain import Now
+from workers.domain import Command, Now
 from workers.errors import LedgerLost
 from workers.hearts import Hearts
 from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
 from workers.metrics import FENCED
+from workers.rules import Settlement, State, settle
 from workers.shards.memory import Mark
 from workers.worker import Worker
 
@@ -192,6 +193,41 @@ def test_an_older_redis_is_not_sold_from(
     redis_server.ask("HSET", KEYS.meta, *(text for pair in newest.items() for text in pair))
     settle_all(worker, redis_server)
     check_sold(redis_server, 1, 2)
+
+
+def test_what_was_sold_beside_a_command_that_cannot_be_settled_is_confirmed(
+    redis_server: RedisServer, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is settled by itself then, and all are answered together."""
+
+    def settle_with_a_bug(state: State, commands: list[Command], now: Now) -> Settlement:
+        if any(getattr(command, "id", "") == order_id(2) for command in commands):
+            raise ZeroDivisionError
+        return settle(state, commands, now)
+
+    monkeypatch.setattr("workers.worker.settle", settle_with_a_bug)
+    send(redis_server.url, buy(1), buy(2))
+    settle_all(worker, redis_server)
+    check_sold(redis_server, 1)
+    changed, confirmed = redis_server.ask("HMGET", KEYS.meta, "changed", "confirmed")
+    assert confirmed == changed
+
+
+def test_an_answer_to_garbage_confirms_nothing(redis_server: RedisServer, worker: Worker) -> None:
+    """Another worker may have written what no replica has yet, and be gone."""
+    redis_server.ask("HSET", KEYS.meta, "changed", "99 gone")
+    server = server_at(redis_server.url)
+    append(server.link(1), worker_ledger(worker), IN_GOOD_TIME_MS)
+    server.close()
+    settle_all(worker, redis_server)
+    assert redis_server.ask("HGET", KEYS.meta, "confirmed") != "99 gone"
+
+
+def worker_ledger(worker: Worker) -> str:
+    assert isinstance(worker.ledger, RedisLedger)
+    identity = worker.ledger._turn.server.identity()
+    assert identity is not None
+    return identity.id
 
 
 def test_every_read_of_an_older_redis_says_what_it_is(redis_server: RedisServer) -> None:

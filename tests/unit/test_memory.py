@@ -5,7 +5,9 @@ A process that asks says what it looks for, and learns what is there only if not
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -123,11 +125,50 @@ def test_nobody_waits_for_a_process_that_sleeps_while_it_writes(tmp_path: Path) 
     assert knows(memory_in(tmp_path / "seen")) == ["2 e"]
 
 
-@pytest.mark.parametrize("text", ["", "garbage", "12 e\nmore than that", "-1 e", "12 e_e", "\xff"])
-def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "garbage", "-1 e", "12 e_e", "\xff"])
+def test_a_line_that_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "shard-01").write_bytes(f"12 e\n{text}\n".encode("latin-1"))
+    assert knows(memory_in(tmp_path)) == ["12 e"]
     (tmp_path / "shard-01").write_bytes(text.encode("latin-1"))
-    assert knows(memory_in(tmp_path)) == []
-    assert memory_in(tmp_path).wanted(()) == "0 "
+    assert memory_in(tmp_path).wanted(memory_in(tmp_path).marks(SHARD)) == "0 "
+
+
+def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    folder = tmp_path / "seen"
+    folder.touch()  # in the place of the folder
+    memory = memory_in(folder)
+    learn(memory, 12, "e")
+    memory.flush()
+    folder.unlink()
+    memory.flush()
+    assert knows(memory_in(folder)) == ["12 e"]
+
+
+def test_what_cannot_be_read_now_is_not_overwritten(tmp_path: Path) -> None:
+    memory, other = memory_in(tmp_path), memory_in(tmp_path)
+    learn(memory, 5, "f")
+    learn(other, 12, "e")
+    other.flush()
+    (tmp_path / "shard-01").rename(tmp_path / "aside")
+    (tmp_path / "shard-01").mkdir()  # reading it is an error
+    memory.flush()
+    (tmp_path / "shard-01").rmdir()
+    (tmp_path / "aside").rename(tmp_path / "shard-01")
+    memory.flush()
+    assert knows(memory) == ["5 f", "12 e"]
+
+
+def test_all_who_leave_at_once_write_what_they_know(tmp_path: Path) -> None:
+    """One keeps the others from writing for a moment."""
+    memory = memory_in(tmp_path)
+    learn(memory, 12, "e")
+    with ExitStack() as writes:
+        writes.enter_context(Notes(tmp_path).alone())
+        leaving = Thread(target=memory.flush)
+        leaving.start()
+        writes.close()
+        leaving.join()
+    assert knows(memory_in(tmp_path)) == ["12 e"]
 
 
 def test_who_accepts_an_older_ledger_looks_for_nothing() -> None:

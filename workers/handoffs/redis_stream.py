@@ -220,8 +220,8 @@ class RedisLane:
         for _, fields in entries:
             try:
                 _, number, _, body, _, confirmed = fields
-                found.append((int(number), body))
                 self._server.memory.learn(self._shard, Mark.read(confirmed), looked_for)
+                found.append((int(number), body))
             except ValueError as error:
                 log.error("an answer cannot be read and is skipped: %s", error)
         return found

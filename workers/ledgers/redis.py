@@ -132,10 +132,12 @@ class RedisLedger:
         if self._replicas:
             turn.commit(token, keys, writes, [])
             self._wait_for_replicas(turn.link)
+            turn.safe = True
             if bodies:
-                turn.answer(bodies, confirms=True)
+                turn.answer(bodies)
         else:
             turn.commit(token, keys, writes, bodies)
+            turn.safe = not bodies
 
     def _identify(self, settlement: Settlement) -> str:
         """Return which ledger this is; the first event that is put makes it."""

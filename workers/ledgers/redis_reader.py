@@ -149,7 +149,7 @@ class RedisReader:
         return found
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections, and note what was seen."""
         self._server.close()
 
     def _page(self, event_id: str, key_of: Any, after: int, limit: int) -> tuple[int, list[bytes]]:

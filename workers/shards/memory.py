@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from workers.errors import LedgerLost
 from workers.hearts import clock_ms
 from workers.shards.notes import Notes
 
+log = logging.getLogger(__name__)
+
 WRITE_EVERY_MS: Final = 1_000
+FLUSH_MS: Final = 200
 RESTORE: Final = "restore it, or accept it as docs/many-hosts.md says"
 _MARK: Final = re.compile(r"(\d+)(?: ([0-9A-Za-z]*))?", re.ASCII)
 
@@ -51,17 +56,16 @@ class Memory:
         self._notes = notes
         self._strict = strict
         self._marks: dict[int, Marks] = {}
-        self._past: dict[
-            int, Marks
-        ] = {}  # of other epochs, found there: a newer one stands for them
-        self._written: dict[int, tuple[Marks, int]] = {}  # and when
-        self.ledger_id = notes.read("ledger")
+        self._past: dict[int, Marks] = {}  # found, and of other epochs than the newest: not needed
+        self._written: dict[int, Marks] = {}
+        self._tried_ms: dict[int, int] = {}  # to write them
+        self.ledger_id = notes.read("ledger") or ""
 
     def marks(self, shard: int) -> Marks:
         """Return the batches that must be there, whenever something is asked of a shard."""
         if shard not in self._marks:
-            self._marks[shard] = self._read_marks(shard)
-            self._written[shard] = self._marks[shard], clock_ms()
+            self._marks[shard] = self._written[shard] = self._read_marks(shard) or ()
+            self._tried_ms[shard] = clock_ms()
         return self._marks[shard]
 
     def wanted(self, marks: Marks) -> str:
@@ -82,7 +86,8 @@ class Memory:
         if past:
             self._past[shard] = _newest_of_each((*self._past.get(shard, ()), *past))
         self._marks[shard] = _newest_of_each((*others, newest))
-        self._keep(shard)
+        if clock_ms() - self._tried_ms[shard] >= WRITE_EVERY_MS:
+            self._merge(shard)
 
     def lost(self, shard: int, token: int) -> LedgerLost:
         """Return what to raise for a batch that is missing."""
@@ -93,7 +98,7 @@ class Memory:
     def check_ledger(self, ledger_id: str) -> None:
         """Take an id, "" for none, for our ledger's, or raise LedgerLost."""
         if not self.ledger_id:  # another process of this host may have seen it meanwhile
-            self.ledger_id = self._notes.read("ledger")
+            self.ledger_id = self._notes.read("ledger") or ""
         if ledger_id != self.ledger_id:
             if self.ledger_id:
                 what = f"holds another ledger, {ledger_id}" if ledger_id else "came back empty"
@@ -102,35 +107,45 @@ class Memory:
             self._notes.write("ledger", ledger_id)
 
     def flush(self) -> None:
-        """Write what is not written yet."""
+        """Write what is not written yet, also if others of this host do so at the same moment."""
+        limit_ms = clock_ms() + FLUSH_MS
         for shard in self._marks:
-            self._keep(shard, at_once=True)
+            while not self._merge(shard) and clock_ms() < limit_ms:
+                time.sleep(0.005)
 
-    def _keep(self, shard: int, *, at_once: bool = False) -> None:
-        written, when_ms = self._written[shard]
-        if self._marks[shard] == written or not (at_once or clock_ms() - when_ms >= WRITE_EVERY_MS):
-            return
+    def _merge(self, shard: int) -> bool:
+        """Write what must be there, and take over what others have written; say if that is done."""
+        if self._marks[shard] == self._written[shard]:
+            return True
+        self._tried_ms[shard] = clock_ms()
         with self._notes.alone() as alone:
-            if alone:  # else somebody writes just now, and this is written later
-                self._write_down(shard)
+            there = self._read_marks(shard) if alone else None
+            if there is None:
+                return False
+            past = {mark.epoch: mark.token for mark in self._past.get(shard, ())}
+            others = [mark for mark in there if mark.token > past.get(mark.epoch, 0)]
+            self._marks[shard] = marks = _newest_of_each((*self._marks[shard], *others))
+            if not self._notes.write(_name(shard), "\n".join(map(str, marks))):
+                return False
+        self._written[shard] = marks
+        self._past.pop(shard, None)
+        return True
 
-    def _write_down(self, shard: int) -> None:
-        """Write what must be there, and take over what other processes have written."""
-        past = {mark.epoch: mark.token for mark in self._past.pop(shard, ())}
-        others = [m for m in self._read_marks(shard) if m.token > past.get(m.epoch, 0)]
-        self._marks[shard] = marks = _newest_of_each((*self._marks[shard], *others))
-        self._notes.write(_name(shard), "\n".join(map(str, marks)))
-        self._written[shard] = marks, clock_ms()
-
-    def _read_marks(self, shard: int) -> Marks:
-        try:
-            return _newest_of_each(map(Mark.read, self._notes.read(_name(shard)).splitlines()))
-        except ValueError:
-            return ()
+    def _read_marks(self, shard: int) -> Marks | None:
+        text = self._notes.read(_name(shard))
+        return None if text is None else _newest_of_each(_read_lines(_name(shard), text))
 
 
 def _name(shard: int) -> str:
     return f"shard-{shard:02}"
+
+
+def _read_lines(name: str, text: str) -> Iterator[Mark]:
+    for line in text.splitlines():
+        try:
+            yield Mark.read(line)
+        except ValueError as error:
+            log.warning("a line of %s says nothing: %s", name, error)
 
 
 def _newest_of_each(marks: Iterable[Mark]) -> Marks:

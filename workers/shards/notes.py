@@ -1,7 +1,7 @@
 """Small files of a data directory, in which the processes of a host tell what they have seen.
 
-They outlive the processes. What a process knows does not depend on them: a file that cannot be read
-is one that says nothing, and one that cannot be written is told to the operator.
+They outlive the processes, and are not synced: a host that loses power may forget the last half
+minute. What a process knows does not depend on them; what goes wrong is told to the operator.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ class Notes:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def read(self, name: str) -> str:
-        """Return what a file says; "" if there is none."""
+    def read(self, name: str) -> str | None:
+        """Return what a file says, "" if there is none; None if that cannot be known now."""
         if self._folder is None:
             return ""
         try:
-            return (self._folder / name).read_text().strip()
+            return (self._folder / name).read_text(errors="replace").strip()
         except FileNotFoundError:
             return ""
-        except (OSError, ValueError) as error:
+        except OSError as error:
             log.warning("cannot read %s in %s: %s", name, self._folder, error)
-            return ""
+            return None
 
-    def write(self, name: str, text: str) -> None:
-        """Write a file, whole or not at all."""
+    def write(self, name: str, text: str) -> bool:
+        """Write a file, whole or not at all; say whether it was."""
         if self._folder is None:
-            return
+            return True
         draft = self._folder / f"{name}.{os.getpid()}"
         try:
             self._folder.mkdir(exist_ok=True)
@@ -45,24 +45,32 @@ class Notes:
             draft.replace(self._folder / name)
         except OSError as error:
             log.warning("cannot remember the ledger in %s: %s", self._folder, error)
+            return False
+        return True
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """Say whether no other process reads and then writes; nobody waits for one that sleeps."""
-        try:
-            place = os.open(self._folder or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # there is none yet
+        if self._folder is None:
             yield True
             return
         try:
-            yield _locked(place)
+            self._folder.mkdir(exist_ok=True)
+            place = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # of which the write will tell
+            yield True
+            return
+        try:
+            yield _is_locked(place)
         finally:
             os.close(place)
 
 
-def _locked(place: int) -> bool:
+def _is_locked(place: int) -> bool:
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError as error:  # a file system that has no locks: better without than not at all
+        log.debug("cannot lock: %s", error)
     return True

@@ -75,6 +75,8 @@ class Turn:
         self._commands_max = 0
         self.given_up = False  # frames were left on the stream, of which nobody will be woken
         self._checked = False  # that Redis keeps what it is asked to promise
+        self.safe = False  # what was committed for the frames that were read is
+        self._closed = False
         self.link.beat = self._beat
         self.link.greet = self._begin_epoch
 
@@ -241,19 +243,20 @@ class Turn:
             redis_ms, token, entries = begun
             self._begun = clock_ms(), redis_ms, token, [read_frame(*entry) for entry in entries]
 
-    def answer(self, bodies: list[bytes], *, confirms: bool = False) -> None:
+    def answer(self, bodies: list[bytes]) -> None:
         """Answer every frame that was read, unless another worker has them by now.
 
-        `confirms`: whether what was committed before is safe.
+        That confirms what was committed before, if it is safe.
         """
         if self.frames:
             answers, streams = self._answers(bodies, first_key=3)
-            confirmed = "1" if confirms else ""
             keys = [self.keys.meta, self.keys.commands, *streams]
-            through = self.frames[-1].id
-            self.frames = []
-            fixed = (self._last_token, through, ANSWERS_KEPT_MS, confirmed)
-            self.run(_ANSWER, keys, *fixed, *answers)
+            through, confirms = self.frames[-1].id, "1" if self.safe else ""
+            self.frames, self.safe = [], False
+            fixed = (self._last_token, through, ANSWERS_KEPT_MS, confirms)
+            result, *confirmed = self.run(_ANSWER, keys, *fixed, *answers)
+            if result == b"done":
+                self.server.memory.learn(self.shard, Mark.read(confirmed[0]), ())
         self.release()
 
     def release(self) -> None:
@@ -274,6 +277,9 @@ class Turn:
 
     def close(self) -> None:
         """Leave the shard to the others."""
+        if self._closed:
+            return
+        self._closed = True
         if self._begun is not None:
             self._begin(*self._begun)
         try:
@@ -313,7 +319,7 @@ class Turn:
         if self.token is not None:
             self.slot.observe(LOCK_HELD, clock_us() - self._since_us)
         self.token = None
-        self.frames = []
+        self.frames, self.safe = [], False
         self._rest()
 
     def _rest(self) -> None:

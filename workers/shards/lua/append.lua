@@ -7,8 +7,9 @@
 --       connection), frame, offset_ms, body
 -- Result: 'appended', now or before; 'other' if this is not the ledger that the sender knows, 'older'
 --         if it came back older than somebody has seen it, or 'full'
-if (redis.call('HGET', KEYS[1], 'ledger') or '') ~= ARGV[1] then return 'other' end
-if missing(KEYS[1], ARGV[2]) then return 'older' end
+local known = redis.call('HMGET', KEYS[1], 'ledger', 'older', 'epoch', 'committed')
+if (known[1] or '') ~= ARGV[1] then return 'other' end
+if missing(KEYS[1], ARGV[2], known[2], known[3], known[4]) then return 'older' end
 if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(ARGV[7]) then return 'appended' end
 if redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[3]) then return 'full' end
 in_memory(function()

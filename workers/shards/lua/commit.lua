@@ -14,12 +14,12 @@
 --       for each sale: order id, order; for each cancel: order id, order;
 --       for each answer: index in KEYS, frame, body
 -- Result: {'done', changed (a mark)}, or {'done', changed, now_ms, token, entries} with the next turn begun
---         as by take.lua; {'other'}, {'older', token} as by take.lua, {'fenced'}, {'late'}, or {'broken …'}
---         (a last wall: the ledger is not what the batch was decided on)
+--         as by take.lua; {'other'}, {'older', token of a batch that is missing}, {'fenced'}, {'late'}, or
+--         {'broken …'} (a last wall: the ledger is not what the batch was decided on)
 local ledger, token = ARGV[1], tonumber(ARGV[2])
-local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed', 'epoch', 'changed')
+local known = redis.call('HMGET', KEYS[1], 'ledger', 'fence', 'committed', 'epoch', 'changed', 'older')
 if (known[1] or '') ~= ledger then return { 'other' } end
-local lost = missing(KEYS[1], ARGV[13])
+local lost = missing(KEYS[1], ARGV[13], known[6], known[4], known[3])
 if lost then return { 'older', lost } end
 if tonumber(known[2] or 0) > token or tonumber(known[3] or 0) >= token then return { 'fenced' } end
 if now_ms() > tonumber(ARGV[3]) then return { 'late' } end

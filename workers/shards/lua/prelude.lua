@@ -25,13 +25,13 @@ end
 -- marks: '<token> <epoch>' of batches that the caller has seen, with commas between; '': any ledger will do.
 --        What was seen in an epoch that is over must be among the batches with which it ended; an epoch
 --        that never ended here was lost with all its batches.
-local function missing(meta, marks)
+-- older, current, committed: fields of meta as they are now.
+local function missing(meta, marks, older, current, committed)
   if marks == '' then return nil end
-  local known = redis.call('HMGET', meta, 'older', 'epoch', 'committed')
-  if known[1] then return known[1] end
+  if older then return older end
   local looked = false
   for token, epoch in string.gmatch(marks, '(%d+) (%w*)') do
-    local reached = epoch == (known[2] or '') and known[3] or redis.call('HGET', meta, 'ended:' .. epoch)
+    local reached = epoch == (current or '') and committed or redis.call('HGET', meta, 'ended:' .. epoch)
     if tonumber(reached or 0) < tonumber(token) then
       redis.call('HSET', meta, 'older', token)
       redis.call('HINCRBY', meta, 'fence', 1)

@@ -9,10 +9,10 @@
 --         {'mine', ledger, confirmed, now_ms, token, entries}  entries: up to commands_max commands,
 --                                       but one frame at least; confirmed: a mark
 -- Who asks again after a lost reply gets the lock again, with a newer token.
-local known = redis.call('HMGET', KEYS[1], 'ledger', 'confirmed')
+local known = redis.call('HMGET', KEYS[1], 'ledger', 'confirmed', 'older', 'epoch', 'committed')
 local ledger, confirmed = known[1] or '', known[2] or '0'
 if ARGV[5] ~= '' and ARGV[5] ~= ledger then return { 'other', ledger } end
-local lost = missing(KEYS[1], ARGV[6])
+local lost = missing(KEYS[1], ARGV[6], known[3], known[4], known[5])
 if lost then return { 'older', ledger, lost } end
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
