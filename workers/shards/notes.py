@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workers.complaints import Complaints
+
 log = logging.getLogger(__name__)
 
 
@@ -21,6 +23,7 @@ class Notes:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._complaints = Complaints(log)
 
     def read(self, name: str) -> str | None:
         """Return what a file says, "" if there is none; None if that cannot be known now."""
@@ -31,7 +34,7 @@ class Notes:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            log.warning("cannot read %s in %s: %s", name, self._folder, error)
+            self._complaints.say("cannot read %s in %s: %s", name, self._folder, error)
             return None
 
     def write(self, name: str, text: str) -> bool:
@@ -44,8 +47,9 @@ class Notes:
             draft.write_text(text + "\n")
             draft.replace(self._folder / name)
         except OSError as error:
-            log.warning("cannot remember the ledger in %s: %s", self._folder, error)
+            self._complaints.say("cannot remember the ledger in %s: %s", self._folder, error)
             return False
+        self._complaints.over("what was seen of the ledger is written down again")
         return True
 
     @contextmanager
