@@ -99,21 +99,26 @@ def _on_many_hosts(settings: Settings, slot: Slot) -> Store:
 
 def _keep_looking(reader: RedisReader) -> None:
     """Find out soon that Redis lost what this process has seen, though nobody asks it anything."""
-    complaints: dict[int, Complaints] = {}
+    looked_at: set[int] = set()
     while True:
         gevent.sleep(LOOK_SECONDS)
         with suppress(LedgerFault, BootFailed):  # which is told to whoever asks for something
-            for shard in range(1, reader.shard_count + 1):
-                said = complaints.setdefault(shard, Complaints(log))
-                gevent.spawn(_look, reader, shard, said)
+            for shard in set(range(1, reader.shard_count + 1)) - looked_at:
+                looked_at.add(shard)
+                gevent.spawn(_look_at, reader, shard)
 
 
-def _look(reader: RedisReader, shard: int, complaints: Complaints) -> None:
-    try:
-        reader.look(shard)
-    except LedgerFault:
-        return
-    except Exception as bug:
-        complaints.say("cannot see whether Redis has all that was sold of shard %d: %r", shard, bug)
-    else:
-        complaints.over(f"Redis has all that was sold of shard {shard}")
+def _look_at(reader: RedisReader, shard: int) -> None:
+    complaints = Complaints(log)
+    while True:
+        gevent.sleep(LOOK_SECONDS)
+        try:
+            reader.look(shard)
+        except LedgerFault:
+            continue
+        except Exception as bug:
+            complaints.say(
+                "it cannot be seen whether shard %d has all that was sold: %r", shard, bug
+            )
+        else:
+            complaints.over(f"it is seen again that shard {shard} has all that was sold")

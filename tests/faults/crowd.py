@@ -12,6 +12,7 @@ import itertools
 import random
 import select
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -32,6 +33,7 @@ LINES = 64
 SILENCE_SECONDS = 15.0  # three times what a service waits before it answers 202
 PAUSE_SECONDS = 0.05  # before a purchase is repeated
 PATIENCE_SECONDS = 30.0  # how long a crowd that is told to stop may need to learn the last outcomes
+TCP_INFO_BYTES, BYTES_ACKED_AT = 192, 120  # linux/tcp.h
 QUANTITIES = (1, 2, 3, 4)
 SETTLED = (201, 409)
 PLENTY = 10_000_000  # tickets: no crowd here buys them all
@@ -46,6 +48,7 @@ class Fate(Enum):
 
     ANSWERED = "answered"
     NOT_SENT = "nobody listens, so nothing was sent"
+    LATE = "sent when the service had hung up, and taken in by nobody"
     CUT = "sent, and the connection ended without a byte of an answer"
     TORN = "the answer broke off"
     SILENT = "sent, and no answer in time"
@@ -110,6 +113,7 @@ class Line:
         self._port = port
         self._socket: socket.socket | None = None
         self._connection = 0
+        self._taken = 0  # bytes, by the service's kernel before this request
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +134,7 @@ class Line:
             attempt.fate = Fate.NOT_SENT
             return attempt
         attempt.line = self._connection
+        self._taken = _bytes_taken(self._connected)
         try:
             self._connected.sendall(request)
         except OSError:
@@ -179,6 +184,10 @@ class Line:
         except TimeoutError:
             attempt.fate = Fate.SILENT
             self.close()
+        except HungUpError:
+            late = not data and _bytes_taken(self._connected) == self._taken
+            attempt.fate = Fate.LATE if late else Fate.TORN if data else Fate.CUT
+            self.close()
         except OSError:
             attempt.fate = Fate.TORN if data else Fate.CUT
             self.close()
@@ -192,8 +201,19 @@ class Line:
     def _more(self) -> bytes:
         data = self._connected.recv(65_536)
         if not data:
-            raise ConnectionError("hung up")
+            raise HungUpError
         return data
+
+
+class HungUpError(Exception):
+    """The other end has sent all that it ever will."""
+
+
+def _bytes_taken(line: socket.socket) -> int:
+    """Return how many bytes the other kernel has acknowledged: after its FIN, no more."""
+    info = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    taken: int = struct.unpack_from("Q", info, BYTES_ACKED_AT)[0]
+    return taken
 
 
 def _is_readable(line: socket.socket) -> bool:

@@ -225,7 +225,7 @@ PLANTS: Final = [
     Plant(
         "looks at Redis only if it is asked for something",
         "model",
-        [source(stores, "_look", "reader.look(shard)", "pass")],
+        [source(stores, "_look_at", "reader.look(shard)", "pass")],
     ),
     Plant(
         "remembers what a server knew that is gone",

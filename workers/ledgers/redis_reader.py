@@ -18,7 +18,7 @@ from workers.ledgers.redis_rows import (
     reporting_damage,
 )
 from workers.shards.keys import Keys, home_of_order, shard_of_event
-from workers.shards.link import Command
+from workers.shards.link import Command, Link
 from workers.shards.pulses import read_pulses
 from workers.shards.server import Server
 from workers.shards.state import ShardState, read_state
@@ -31,6 +31,7 @@ class RedisReader:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._looking: dict[int, Link] = {}
 
     @property
     def ledger_id(self) -> str:
@@ -137,8 +138,15 @@ class RedisReader:
         return self._server.shards
 
     def look(self, shard: int) -> None:
-        """See whether what was seen of a shard is there. Raises LedgerFault, LedgerLost."""
-        self._ask(shard)
+        """See whether what was seen of a shard is there. Raises LedgerFault, LedgerLost.
+
+        On a connection of its own: if that fails, it holds up nobody who reads. Not for greenlets.
+        """
+        if shard not in self._looking:
+            self._looking[shard] = self._server.link(shard)
+        link = self._looking[shard]
+        link.close_if_stale()
+        self._server.recognize(shard, link)
 
     def shards(self) -> list[ShardState]:
         """Return how each shard stands."""
@@ -150,6 +158,8 @@ class RedisReader:
 
     def close(self) -> None:
         """Let go of all connections, and note what was seen."""
+        while self._looking:
+            self._looking.popitem()[1].close()
         self._server.close()
 
     def _page(self, event_id: str, key_of: Any, after: int, limit: int) -> tuple[int, list[bytes]]:
