@@ -107,7 +107,7 @@ class _Search:
                 number
                 for number, operation in enumerate(operations)
                 if operation.line == look.line != NO_LINE
-                and operation.heard_at <= look.asked_at
+                and operation.heard_at < look.asked_at
                 and (isinstance(operation, Cancel) or isinstance(operation.said, Sold))
                 and not _is_unknown(operation)
             )

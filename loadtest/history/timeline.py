@@ -239,9 +239,9 @@ class _Lines:
         self._told = {line: list(_accumulate(sorted(a))) for line, a in answers.items()}
 
     def before(self, look: Look) -> _Told:
-        """Return what had been told on a look's connection when it was asked for."""
+        """Return what had been told on a look's connection before it was asked for."""
         told = self._told.get(look.line, []) if look.line != NO_LINE else []
-        place = bisect_right(told, look.asked_at, key=lambda answer: answer.heard_at)
+        place = bisect_left(told, look.asked_at, key=lambda answer: answer.heard_at)
         return told[place - 1] if place else _Told()
 
 

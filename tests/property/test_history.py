@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadtest.history.checks import COUNTS, breaches
@@ -23,8 +23,15 @@ def counts_are_kept(history: History) -> bool:
     return not any(name in found for name in COUNTS if name != "the stock is never negative")
 
 
+AT_ONCE = dict.fromkeys(("choice", "pause", "until_effect", "until_heard", "stale"), 0)
+
+
 @settings(max_examples=300)
 @given(plans(CANCELLING), capacities)
+@example(  # all in one moment, and nobody knows in which order
+    [[Step("look", **AT_ONCE, lost=False), Step("buy", **AT_ONCE, lost=False)]],
+    {"standing": 1, "box": 0},
+)
 def test_what_a_correct_counter_answers_is_found_possible(plan, capacity) -> None:  # type: ignore[no-untyped-def]
     history = play(plan, capacity)
     assert breaches(history) == {}
