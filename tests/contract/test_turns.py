@@ -23,15 +23,14 @@ from tests.contract.redis_workers import (
 )
 from tests.servers.cutter import Cutter, Moment
 from tests.servers.redis_server import RedisServer
-from tests.unit.builders import buy, gala, order_id, put
+from tests.unit.builders import buy, gala, order_id, put, settle_with_a_bug
 from workers.audit import audit
-from workers.domain import Command, Now
+from workers.domain import Now
 from workers.errors import LedgerLost
 from workers.hearts import Hearts
 from workers.ledgers.redis import RedisLedger
 from workers.ledgers.redis_reader import RedisReader
 from workers.metrics import FENCED
-from workers.rules import Settlement, State, settle
 from workers.shards.memory import Mark
 from workers.worker import Worker
 
@@ -199,12 +198,6 @@ def test_what_was_sold_beside_a_command_that_cannot_be_settled_is_confirmed(
     redis_server: RedisServer, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is settled by itself then, and all are answered together."""
-
-    def settle_with_a_bug(state: State, commands: list[Command], now: Now) -> Settlement:
-        if any(getattr(command, "id", "") == order_id(2) for command in commands):
-            raise ZeroDivisionError
-        return settle(state, commands, now)
-
     monkeypatch.setattr("workers.worker.settle", settle_with_a_bug)
     send(redis_server.url, buy(1), buy(2))
     settle_all(worker, redis_server)

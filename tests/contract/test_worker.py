@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tests.contract.ends import LONG_MS, PATIENCE_SECONDS, Ends, wait_for
 from tests.contract.test_unix_handoff import UnixMeeting
-from tests.unit.builders import buy, cancel, gala, order_id, put, switch
+from tests.unit.builders import buy, cancel, gala, put, settle_with_a_bug, switch
 from workers.audit import audit
 from workers.domain import (
     Cancelled,
@@ -33,7 +33,6 @@ from workers.ledgers.sqlite import SqliteLedger
 from workers.ledgers.sqlite_reader import SqliteReader
 from workers.locks import HeldProcessLock, ProcessLock
 from workers.metrics import FAULTS, FENCED, INCONSISTENT
-from workers.rules import Settlement, State, settle
 from workers.worker import Worker
 
 
@@ -220,11 +219,6 @@ def test_a_worker_that_gave_up_a_command_keeps_the_ledger_from_nobody(
 def test_a_bug_that_one_command_meets_ends_no_worker_and_holds_up_nobody(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def settle_with_a_bug(state: State, commands: list[Command], now: Now) -> Settlement:
-        if any(getattr(command, "id", "") == order_id(2) for command in commands):
-            raise ZeroDivisionError
-        return settle(state, commands, now)
-
     monkeypatch.setattr("workers.worker.settle", settle_with_a_bug)
     shop.ledger_of(2).set_busy_timeout(1)
     assert kinds(shop.settle(buy(1), buy(2), buy(3))) == [Sold, Unsettled, Sold]
