@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from tests.e2e.conftest import MOMENT, Visitor, check_problem
-from tests.faults.crowd import LINES, Line, Wish, check_sold_exactly
+from tests.faults.crowd import LINES, Wish, check_sold_exactly
+from tests.faults.line import Line
 from tests.harness import SEED, Soldout, note
 
 RUSH_PURCHASES, RUSH_TICKETS = 2_000, 500

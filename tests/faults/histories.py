@@ -19,7 +19,8 @@ from loadtest.history.operations import (
 )
 
 if TYPE_CHECKING:
-    from tests.faults.crowd import Attempt, Wish
+    from tests.faults.crowd import Wish
+from tests.faults.line import Attempt
 
 TICKET_TYPE = "general"
 

@@ -18,14 +18,13 @@ from tests.faults.conftest import put
 from tests.faults.crowd import (
     PLENTY,
     Crowd,
-    Fate,
-    Line,
     Wish,
     all_orders,
     check_orders_are_there,
     check_sold_exactly,
     crowding,
 )
+from tests.faults.line import Fate, Line
 from tests.faults.stopping import standing_still
 from tests.harness import STOP_SECONDS, Soldout, alive, lets_in, wait_until
 from tests.onlooker import looking

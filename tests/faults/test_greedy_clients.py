@@ -16,7 +16,8 @@ import requests
 
 from service.inbound import REST_MAX_BYTES
 from service.reply import TAKE_SECONDS
-from tests.faults.crowd import Fate, Line, Wish
+from tests.faults.crowd import Wish
+from tests.faults.line import Fate, Line
 from tests.harness import STOP_SECONDS, lets_in, serving
 
 KERNEL_BYTES = 32 << 20  # more than it keeps of what is sent and not read

@@ -7,15 +7,8 @@ import signal
 
 import pytest
 
-from tests.faults.crowd import (
-    Crowd,
-    Fate,
-    Line,
-    Wish,
-    check_sold_exactly,
-    crowding,
-    until,
-)
+from tests.faults.crowd import Crowd, Wish, check_sold_exactly, crowding, until
+from tests.faults.line import Fate, Line
 from tests.harness import Soldout, alive, wait_until
 
 ORPHAN_SECONDS = 10.0

@@ -10,13 +10,8 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.crowd import (
-    Crowd,
-    Fate,
-    check_sold_exactly,
-    crowding,
-    until,
-)
+from tests.faults.crowd import Crowd, check_sold_exactly, crowding, until
+from tests.faults.line import Fate
 from tests.faults.stopping import stopped_in
 from tests.harness import SEED, Soldout, alive, note, wait_until
 from workers.hearts import Phase

@@ -14,7 +14,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.faults.crowd import Line, Wish
+from tests.faults.crowd import Wish
+from tests.faults.line import Line
 from tests.harness import STOP_SECONDS, Soldout, alive, ended, serving, wait_until
 from tests.onlooker import looking
 

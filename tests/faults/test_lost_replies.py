@@ -11,7 +11,8 @@ import uuid
 
 import pytest
 
-from tests.faults.crowd import Fate, Line, Wish
+from tests.faults.crowd import Wish
+from tests.faults.line import Fate, Line
 from tests.harness import SEED, Soldout
 
 BUYERS = 40

@@ -6,7 +6,8 @@ import os
 import signal
 import uuid
 
-from tests.faults.crowd import Line, Wish, all_orders
+from tests.faults.crowd import Wish, all_orders
+from tests.faults.line import Line
 from tests.faults.stopping import standing_still
 from tests.harness import STOP_SECONDS, Soldout, wait_until
 from workers.hearts import clock_ms

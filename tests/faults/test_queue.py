@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.faults.crowd import Attempt, Line, Wish
+from tests.faults.crowd import Wish
+from tests.faults.line import Attempt, Line
 from tests.faults.stopping import standing_still
 from tests.harness import Soldout, serving, wait_until
 

@@ -7,13 +7,8 @@ import time
 
 import pytest
 
-from tests.faults.crowd import (
-    Crowd,
-    Fate,
-    check_sold_exactly,
-    crowding,
-    until,
-)
+from tests.faults.crowd import Crowd, check_sold_exactly, crowding, until
+from tests.faults.line import Fate
 from tests.faults.stopping import proceed, standing_still, stopped_in
 from tests.harness import Soldout, alive, wait_until
 from workers.hearts import Phase, clock_ms

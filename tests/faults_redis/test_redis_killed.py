@@ -9,7 +9,8 @@ from statistics import median
 
 import pytest
 
-from tests.faults.crowd import Crowd, Fate, check_sold_exactly, crowding
+from tests.faults.crowd import Crowd, check_sold_exactly, crowding
+from tests.faults.line import Fate
 from tests.faults_redis.hosts import Host, Site
 from tests.harness import SEED, note, wait_until
 

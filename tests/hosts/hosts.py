@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 from uuid import UUID
 
-from tests.faults.crowd import PAUSE_SECONDS, Line, Wish
+from tests.faults.crowd import PAUSE_SECONDS, Wish
+from tests.faults.line import Line
 from tests.harness import START_SECONDS, Soldout, ended, wait_until
 
 BUYERS: Final = 32

@@ -16,7 +16,8 @@ from uuid import UUID
 import pytest
 import requests
 
-from tests.faults.crowd import Attempt, Line, Wish, check_sold_exactly
+from tests.faults.crowd import Wish, check_sold_exactly
+from tests.faults.line import Attempt, Line
 from tests.harness import SEED, START_SECONDS, wait_until
 from tests.hosts.hosts import Host, StartHost, events_of_all, hosts_in, rush, started
 from tests.servers.redis_server import RedisServer

@@ -1,4 +1,4 @@
-"""The crowd tells apart what was read and not answered, and what nobody has ever read."""
+"""A line tells apart what was read and not answered, and what nobody has ever read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.crowd import Fate, Line
+from tests.faults.line import Fate, Line
 
 ANSWER = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -56,7 +56,7 @@ def test_a_line_tells_what_became_of_a_request(
         end.sendall(ANSWER)
         assert line.read(first).status == 201
         monkeypatch.setattr(
-            "tests.faults.crowd._is_readable", lambda _line: False
+            "tests.faults.line._is_readable", lambda _line: False
         )  # a moment before
         sent = []
         serve(end, lambda: sent.append(line.send(b"GET / HTTP/1.1\r\n\r\n")))
